@@ -1,0 +1,32 @@
+//! The production environment: tokio TCP, the host's file system, clocks and randomness.
+
+mod cpu;
+mod fs;
+mod net;
+mod rng;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{Clock, Env};
+
+/// The environment of an ordinary process.
+pub fn env() -> Env {
+    Env {
+        net: Arc::new(net::TcpNet),
+        fs: Arc::new(fs::HostFs),
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(rng::OsSeeded::default()),
+        cpu: Arc::new(cpu::BlockingPool),
+    }
+}
+
+/// The system's wall clock.
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

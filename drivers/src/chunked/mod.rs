@@ -1,0 +1,2 @@
+//! The chunk engine.
+pub mod store;

@@ -1,0 +1,62 @@
+//! The port between the chunk engine and a store of named objects.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::{Backup, RequestContext, Result};
+
+/// Sizes of the chunked format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Bytes of the volume per object at most (`backup_swift_object_size`, `backup_file_size` …).
+    pub chunk: u64,
+    /// Bytes per sha256 (`backup_swift_block_size`, `backup_sha_block_size_bytes` …); divides `chunk`.
+    pub block: u64,
+    /// Whether the driver's `*_enable_progress_timer` is on.
+    pub progress_timer: bool,
+}
+
+/// A store of named objects in containers. Implementations send requests; the engine decides what to store.
+///
+/// Every method has its own time-outs and the configured retries, and maps its failures to a [`crate::Kind`].
+#[async_trait]
+pub trait ChunkStore: Send + Sync {
+    fn geometry(&self) -> Geometry;
+
+    /// Checks options and reports the one that is missing or wrong, without network I/O.
+    fn check_options(&self) -> Result<()>;
+
+    /// See [`crate::BackupDriver::check_for_setup_error`].
+    async fn check_for_setup_error(&self) -> Result<()>;
+
+    /// The container of a backup: the one asked for, or the driver's default. Refuses names that leave the store.
+    fn container_for(&self, backup: &Backup) -> Result<String>;
+
+    /// The prefix of the backup's object names (`reference/05` §5.2). `now` is the start of the data phase.
+    fn object_prefix(&self, backup: &Backup, now: Timestamp) -> String;
+
+    /// Makes sure that the container exists, creating it if `backup_create_containers` allows.
+    async fn put_container(&self, context: &RequestContext, container: &str) -> Result<()>;
+
+    /// All object names that begin with `prefix`, sorted. Nothing found is an empty list; a failure is never one.
+    async fn list(&self, context: &RequestContext, container: &str, prefix: &str) -> Result<Vec<String>>;
+
+    /// Stores an object whole or not at all; returns when it is durable and the store has confirmed its digest.
+    ///
+    /// `md5` is the digest of `body`.
+    async fn put(
+        &self,
+        context: &RequestContext,
+        container: &str,
+        name: &str,
+        body: Bytes,
+        md5: [u8; 16],
+    ) -> Result<()>;
+
+    /// The whole object. Fewer bytes than the store announced is an error, never a short answer.
+    async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes>;
+
+    /// Removes an object; one that is not there is a success.
+    async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()>;
+}

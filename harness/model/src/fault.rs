@@ -1,0 +1,227 @@
+//! Faults: one bad thing each, with a target. Start and end are in [`crate::plan::PlannedFault`].
+//!
+//! `docs/scenario-format.md` lists every fault with what counts as its bite.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteSize, Span};
+
+/// Position of a fault in its scenario, counted from 0.
+pub type FaultId = usize;
+
+/// One bad thing. The name of the variant is the name of the field in a scenario's `[[fault]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// Black hole: nothing crosses between `host` and anyone else; all of it arrives when the fault ends.
+    Hold(HostTarget),
+    /// New connections to `host` are refused; open ones are reset.
+    Refuse(HostTarget),
+    /// The server accepts connections and requests but never answers.
+    Silent(HostTarget),
+    /// The server takes its time.
+    Slow(Slow),
+    /// The server answers matching requests with an HTTP status of its own.
+    Status(Status),
+    /// The connection is closed in the middle of a matching request's or answer's body.
+    Cut(Cut),
+    /// The identity service (or v1 auth) no longer accepts the configured credentials.
+    WrongCredentials(HostTarget),
+    /// Every token issued so far stops working at the start of the fault.
+    RevokeTokens(HostTarget),
+    /// Tokens issued while the fault is on live only this long.
+    ExpireTokens(ExpireTokens),
+    /// A stored object's bytes change (one bit is flipped).
+    Corrupt(Stored),
+    /// A stored object loses its second half.
+    Truncate(Stored),
+    /// A stored object disappears.
+    Lose(Stored),
+    /// A stored object changes places with another.
+    Swap(Swap),
+    /// Listings show the store as it was `by` ago.
+    Lag(Lag),
+    /// No space is left (Swift: 507 … 413 by quota; POSIX: ENOSPC) once `after` more bytes are stored.
+    Full(Full),
+    /// The repository disk refuses writes.
+    ReadOnly(HostTarget),
+    /// The process on `host` ends, at a time or at a named point; its memory is gone, its disk is not.
+    Crash(Crash),
+    /// The wall clock of `host` is off by this much.
+    Skew(Skew),
+}
+
+/// A world host: `store` (the preset's back end), `keystone`, `swift`, `volume`, `backup-host-1` …
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostTarget {
+    pub host: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Slow {
+    pub host: String,
+    /// Added before each answer.
+    #[serde(default)]
+    pub delay: Span,
+    /// Bodies move at this rate, in bytes per second; 0 = unlimited.
+    #[serde(default)]
+    pub bytes_per_second: u64,
+    #[serde(default)]
+    pub requests: Matching,
+}
+
+/// Which requests a fault applies to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Matching {
+    /// HTTP method; any if empty. `LIST` is a GET of a container, `GET` then means objects only.
+    pub method: String,
+    /// Text that the path and query contain; any if empty.
+    pub path: String,
+    /// The first matching request it applies to, counted from 1 at the start of the fault.
+    pub nth: u64,
+    /// To how many matching requests in a row it applies; 0 = to all from `nth` on.
+    pub times: u64,
+}
+
+impl Default for Matching {
+    fn default() -> Matching {
+        Matching { method: String::new(), path: String::new(), nth: 1, times: 0 }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    pub host: String,
+    pub code: u16,
+    /// Value of a `Retry-After` header, in seconds.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
+    #[serde(default)]
+    pub requests: Matching,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    pub host: String,
+    /// `request` (while the server reads the body) or `response` (while it sends its own).
+    pub side: Side,
+    /// Body bytes that still pass.
+    #[serde(default)]
+    pub after: ByteSize,
+    #[serde(default)]
+    pub requests: Matching,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Request,
+    Response,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireTokens {
+    pub host: String,
+    /// Life of a token from its issue.
+    pub after: Span,
+}
+
+/// A stored object: the first whose name contains `backup`'s id and ends with `object`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stored {
+    /// The name a `[[do]] create` gave by `as`.
+    pub backup: String,
+    /// End of the object's name: `00002`, `_metadata`, `_sha256file`.
+    pub object: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Swap {
+    pub backup: String,
+    pub object: String,
+    pub with: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lag {
+    pub by: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Full {
+    #[serde(default)]
+    pub after: ByteSize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Crash {
+    pub host: String,
+    /// Where: `<port>.<call>`, e.g. `db.op_finish`, `fs.rename`, `net.connect`; the start of the fault if absent.
+    #[serde(default)]
+    pub point: Option<String>,
+    /// Before or after the call.
+    #[serde(default)]
+    pub when: When,
+    /// Which time the point is passed, counted from 1 at the start of the fault.
+    #[serde(default = "one")]
+    pub nth: u64,
+    /// Until the process is started again.
+    pub restart_after: Span,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    #[default]
+    Before,
+    After,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skew {
+    pub host: String,
+    /// Seconds added to the wall clock; negative = slow.
+    pub seconds: i64,
+}
+
+impl Fault {
+    /// The name a scenario uses.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fault::Hold(_) => "hold",
+            Fault::Refuse(_) => "refuse",
+            Fault::Silent(_) => "silent",
+            Fault::Slow(_) => "slow",
+            Fault::Status(_) => "status",
+            Fault::Cut(_) => "cut",
+            Fault::WrongCredentials(_) => "wrong_credentials",
+            Fault::RevokeTokens(_) => "revoke_tokens",
+            Fault::ExpireTokens(_) => "expire_tokens",
+            Fault::Corrupt(_) => "corrupt",
+            Fault::Truncate(_) => "truncate",
+            Fault::Lose(_) => "lose",
+            Fault::Swap(_) => "swap",
+            Fault::Lag(_) => "lag",
+            Fault::Full(_) => "full",
+            Fault::ReadOnly(_) => "read_only",
+            Fault::Crash(_) => "crash",
+            Fault::Skew(_) => "skew",
+        }
+    }
+}

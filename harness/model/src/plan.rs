@@ -1,0 +1,89 @@
+//! The plan: a scenario for one driver preset and one seed, with every choice made.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Write};
+use crate::{ByteSize, Fault, Span};
+
+/// Everything a run is determined by, besides the program itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `<area>/<scenario>`.
+    pub scenario: String,
+    pub about: String,
+    /// Driver preset.
+    pub driver: String,
+    pub seed: u64,
+    /// turmoil's tick.
+    pub tick: Span,
+    /// When the last fault with an end has ended; liveness is judged from here.
+    pub heal: Span,
+    /// The latest end of the run; a run ends earlier once everything asked for has come to rest.
+    pub end: Span,
+    /// Whether `end` was asked for, so that the run goes on to it even when all is at rest.
+    pub fixed_end: bool,
+    pub backup_hosts: u32,
+    pub gib: ByteSize,
+    pub chunk: ByteSize,
+    pub block: ByteSize,
+    /// Options by Cinder's names, as in `cinder.conf`, the preset's and the scenario's merged.
+    pub options: BTreeMap<String, String>,
+    pub volumes: Vec<PlannedVolume>,
+    pub faults: Vec<PlannedFault>,
+    pub steps: Vec<PlannedStep>,
+    pub expect: Expect,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedVolume {
+    pub name: String,
+    /// UUID of the row.
+    pub id: String,
+    pub size: ByteSize,
+    pub content: Content,
+    pub status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedFault {
+    pub at: Span,
+    pub until: Option<Span>,
+    pub fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Absent = when the step before it has ended.
+    pub at: Option<Span>,
+    pub refused: Option<String>,
+    pub step: Step,
+}
+
+/// What a client does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Create(Create),
+    Restore(Restore),
+    Delete(OfBackup),
+    ForceDelete(OfBackup),
+    ResetStatus(ResetStatus),
+    Write(Write),
+    Set(Set),
+}
+
+impl Step {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Create(_) => "create",
+            Step::Restore(_) => "restore",
+            Step::Delete(_) => "delete",
+            Step::ForceDelete(_) => "force_delete",
+            Step::ResetStatus(_) => "reset_status",
+            Step::Write(_) => "write",
+            Step::Set(_) => "set",
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The scenario file as a user writes it. Checked and completed into a [`crate::plan::Plan`] by the loader.
+//!
+//! `docs/scenario-format.md` is the reference. No `flatten`, no `untagged`: only so does an error point at the field.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault;
+use crate::{ByteSize, Span};
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence: what happens and what must come of it.
+    pub about: String,
+    /// Driver presets it runs for: `swift`, `swift-v3`, `swift-per-user`, `posix`.
+    pub drivers: Vec<String>,
+    /// Options under Cinder's names; a table named like a preset holds options for that preset only.
+    #[serde(default)]
+    pub options: BTreeMap<String, toml::Value>,
+    #[serde(default)]
+    pub geometry: Geometry,
+    /// What a "GiB" of volume size is.
+    #[serde(default = "Scenario::default_gib")]
+    pub gib: ByteSize,
+    /// Number of backup services, `backup-host-1` …
+    #[serde(default = "Scenario::default_hosts")]
+    pub backup_hosts: u32,
+    /// When the run ends; if absent, some time after the last thing asked for has ended.
+    #[serde(default)]
+    pub end: Option<Span>,
+    #[serde(default, rename = "volume")]
+    pub volumes: Vec<Volume>,
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<FaultEntry>,
+    #[serde(default, rename = "do")]
+    pub steps: Vec<StepEntry>,
+    #[serde(default)]
+    pub expect: Expect,
+}
+
+impl Scenario {
+    fn default_gib() -> ByteSize {
+        ByteSize(1 << 20)
+    }
+
+    fn default_hosts() -> u32 {
+        1
+    }
+}
+
+/// Overrides the standard geometry (chunk 64 KiB, block 4 KiB) for every driver.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Geometry {
+    pub chunk: Option<ByteSize>,
+    pub block: Option<ByteSize>,
+}
+
+/// A volume that exists at the start. Undeclared volumes are 8 chunks + 12,345 seeded bytes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    pub name: String,
+    pub size: Option<ByteSize>,
+    #[serde(default)]
+    pub content: Content,
+    #[serde(default)]
+    pub status: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// Seeded random bytes: does not compress.
+    #[default]
+    Random,
+    Zeros,
+    /// Seeded text: compresses.
+    Text,
+    /// The committed file-system image.
+    Image,
+}
+
+/// A fault as written: times and exactly one of the kinds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultEntry {
+    #[serde(default)]
+    pub at: Span,
+    /// Its end; absent = until the run ends.
+    pub until: Option<Span>,
+    pub hold: Option<fault::HostTarget>,
+    pub refuse: Option<fault::HostTarget>,
+    pub silent: Option<fault::HostTarget>,
+    pub slow: Option<fault::Slow>,
+    pub status: Option<fault::Status>,
+    pub cut: Option<fault::Cut>,
+    pub wrong_credentials: Option<fault::HostTarget>,
+    pub revoke_tokens: Option<fault::HostTarget>,
+    pub expire_tokens: Option<fault::ExpireTokens>,
+    pub corrupt: Option<fault::Stored>,
+    pub truncate: Option<fault::Stored>,
+    pub lose: Option<fault::Stored>,
+    pub swap: Option<fault::Swap>,
+    pub lag: Option<fault::Lag>,
+    pub full: Option<fault::Full>,
+    pub read_only: Option<fault::HostTarget>,
+    pub crash: Option<fault::Crash>,
+    pub skew: Option<fault::Skew>,
+}
+
+/// A step as written: a time and exactly one of the kinds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepEntry {
+    /// When it starts; absent = when the step before it has ended.
+    pub at: Option<Span>,
+    /// The kind of error with which the API must refuse it.
+    pub refused: Option<String>,
+    pub create: Option<Create>,
+    pub restore: Option<Restore>,
+    pub delete: Option<OfBackup>,
+    pub force_delete: Option<OfBackup>,
+    pub reset_status: Option<ResetStatus>,
+    pub write: Option<Write>,
+    pub set: Option<Set>,
+}
+
+/// A request for a backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    pub volume: String,
+    /// The name by which later steps mean this backup.
+    #[serde(rename = "as")]
+    pub name: String,
+    #[serde(default)]
+    pub incremental: bool,
+    #[serde(default)]
+    pub force: bool,
+    pub container: Option<String>,
+}
+
+/// A request for a restore: into an existing volume, or into a `new` one that the call creates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restore {
+    pub backup: String,
+    pub volume: Option<String>,
+    pub new: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfBackup {
+    pub backup: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetStatus {
+    pub backup: String,
+    /// `available` or `error`.
+    pub status: String,
+}
+
+/// The volume's user writes seeded bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    pub volume: String,
+    pub offset: ByteSize,
+    pub len: ByteSize,
+}
+
+/// An administrator edits a status in the database by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    pub backup: Option<String>,
+    pub volume: Option<String>,
+    pub status: String,
+}
+
+/// What must have come of it, besides what every run is judged by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// States of services at given times.
+    pub service: Vec<ServiceExpectation>,
+    /// Final status of backups, by their `as` name.
+    pub backup: BTreeMap<String, String>,
+    /// Final status of volumes.
+    pub volume: BTreeMap<String, String>,
+    /// Text that the backup's final `fail_reason` contains.
+    pub reason: BTreeMap<String, String>,
+    /// When the initialisation attempts of `backup-host-1` start, exactly.
+    pub attempts: Vec<Span>,
+    /// Checkers that must have applied (not merely passed for want of anything to check).
+    pub checks: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceExpectation {
+    /// Exactly then …
+    pub at: Option<Span>,
+    /// … or at some moment up to then.
+    pub by: Option<Span>,
+    pub is: ServiceState,
+    /// `backup-host-1` if absent.
+    #[serde(default = "first_backup_host")]
+    pub host: String,
+}
+
+fn first_backup_host() -> String {
+    "backup-host-1".to_owned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    Initializing,
+    Up,
+    Down,
+}

@@ -1,0 +1,74 @@
+//! Verdicts: what the checkers say of a run, and what a run is in the end.
+
+use serde::{Deserialize, Serialize};
+
+/// What one checker says of one history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub checker: String,
+    pub outcome: Outcome,
+    /// Empty unless it failed.
+    pub violations: Vec<Violation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Pass,
+    Fail,
+    /// The history has nothing that this checker's rule speaks of.
+    NotApplicable,
+}
+
+/// One breach of a rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    /// The rule in a sentence, with its source (decision or spec).
+    pub rule: String,
+    pub expected: String,
+    pub observed: String,
+    /// Virtual nanoseconds at which it was broken.
+    pub t_ns: u64,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Pass,
+    Fail,
+    /// The checks passed but the golden sequence differs or is missing.
+    Golden,
+    Skip,
+    /// The harness or a fixture broke, or no checker applied.
+    Error,
+}
+
+/// A run with all that is said of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    pub scenario: String,
+    pub driver: String,
+    pub seed: u64,
+    pub verdict: Verdict,
+    /// Why, when the verdict is not `pass`.
+    pub reason: Option<String>,
+    pub findings: Vec<Finding>,
+    /// Each declared fault with its number of bites.
+    pub faults: Vec<FaultResult>,
+    /// Rolling hash of every event, 16 hex digits.
+    pub hash: String,
+    pub events: u64,
+    pub virtual_seconds: f64,
+    pub wall_ms: u64,
+    /// The command that repeats it.
+    pub replay: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultResult {
+    pub name: String,
+    pub at_ns: u64,
+    pub until_ns: Option<u64>,
+    pub bites: u64,
+}
