@@ -10,3 +10,26 @@ pub trait Journal: Send + Sync {
     /// Counts that a fault actually hit something; the first bites are recorded with `what`.
     fn bite(&self, fault: FaultId, host: &str, what: &str);
 }
+
+/// Something that faults act on: a fake server, or a simulated disk.
+///
+/// Hosts and objects are resolved already: `host` is the target's own, [`crate::fault::Stored`] carries a backup id.
+pub trait FaultTarget: Send + Sync {
+    /// Switches a fault on. An error says that this target has no such fault, or that the object is not there.
+    fn begin(&self, id: FaultId, fault: &crate::Fault) -> Result<(), String>;
+
+    /// Switches it off; unknown ids are ignored.
+    fn end(&self, id: FaultId);
+
+    /// The ledger: every object held, sorted by container and name.
+    fn stored(&self) -> Vec<StoredObject>;
+}
+
+/// One object of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    pub container: String,
+    pub name: String,
+    /// Bytes as stored.
+    pub len: u64,
+}
