@@ -1,1 +1,27 @@
-//! x
+//! The backup service: lifecycle, operations, state, notifications, the database and its wire.
+//!
+//! Start with [`service::Service`] (what runs on a backup host) and [`api::Api`] (what a client calls). An operation is
+//! one file. What each operation's end means for rows and events is [`transitions`], section 5 of the design as code.
+//! The outside is reached through [`clinker_env::Env`] and the ports [`db::Db`], [`bus::Bus`], [`volumes::Volumes`] and
+//! [`service::DriverFactory`]; nothing here knows of simulation.
+
+pub mod api;
+pub mod bus;
+mod cleanup;
+mod create;
+pub mod db;
+mod delete;
+pub mod lifecycle;
+pub mod model;
+pub mod notify;
+mod operation;
+mod outbox;
+mod reset;
+mod restore;
+pub mod service;
+pub mod state;
+pub mod transitions;
+pub mod volumes;
+mod wire;
+
+pub use clinker_drivers::{Error, Kind, Result};

@@ -1,0 +1,140 @@
+//! What the API and the scheduler do before the RPC: check, choose a host by liveness, change the status, cast.
+
+use std::sync::Arc;
+
+use clinker_drivers::{Options, RequestContext};
+use clinker_env::Env;
+
+use crate::bus::{Bus, Cast, Method};
+use crate::db::{Call, CreateRequest, Db, Deleted, HostChoice, RestoreTarget, ServiceView, ask};
+use crate::model::{BackupRow, BackupStatus, VolumeRow};
+use crate::{Error, Kind, Result, outbox};
+
+/// The backup API on one host.
+pub struct Api {
+    env: Env,
+    host: String,
+    service_down_time: u64,
+    db: Arc<dyn Db>,
+    bus: Arc<dyn Bus>,
+}
+
+/// A request for a backup, as a client makes it.
+#[derive(Clone, Debug, Default)]
+pub struct NewBackup {
+    pub volume_id: String,
+    pub display_name: Option<String>,
+    pub container: Option<String>,
+    pub incremental: bool,
+    /// Back up a volume that is in use.
+    pub force: bool,
+}
+
+impl Api {
+    /// `host` is the API's own: the publisher of what it emits.
+    pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
+        let service_down_time = options.service_down_time * 1_000_000_000;
+        Api { env, host: host.to_owned(), service_down_time, db, bus }
+    }
+
+    /// `POST /backups`. Refused with `service_down` when no service is up (D4).
+    pub async fn create(&self, context: &RequestContext, new: NewBackup) -> Result<BackupRow> {
+        let request = CreateRequest {
+            backup_id: self.env.rng.uuid(),
+            user_id: context.user_id.clone(),
+            project_id: context.project_id.clone(),
+            volume_id: new.volume_id,
+            display_name: new.display_name,
+            display_description: None,
+            container: new.container,
+            incremental: new.incremental,
+            force: new.force,
+            availability_zone: None,
+        };
+        let row: BackupRow = self.ask(Call::ApiCreate { request, choice: self.choice() }).await?;
+        self.cast(&row, context, Method::CreateBackup).await?;
+        Ok(row)
+    }
+
+    /// `POST /backups/{id}/restore` into an existing volume, or `POST /volumes` with `backup_id`.
+    pub async fn restore(&self, context: &RequestContext, backup_id: &str, target: RestoreTarget) -> Result<BackupRow> {
+        let call = Call::ApiRestore { backup_id: backup_id.to_owned(), target, choice: self.choice() };
+        let row: BackupRow = self.ask(call).await?;
+        self.cast(&row, context, Method::RestoreBackup).await?;
+        Ok(row)
+    }
+
+    /// `DELETE /backups/{id}`, or with `force` the action `os-force_delete`, which also cancels a running create.
+    pub async fn delete(&self, context: &RequestContext, backup_id: &str, force: bool) -> Result<BackupRow> {
+        let call = Call::ApiDelete {
+            backup_id: backup_id.to_owned(),
+            force,
+            api_host: self.host.clone(),
+            choice: self.choice(),
+        };
+        let Deleted { backup, done } = self.ask(call).await?;
+        if done {
+            self.publish().await;
+        } else {
+            self.cast(&backup, context, Method::DeleteBackup).await?;
+        }
+        Ok(backup)
+    }
+
+    /// The action `os-reset_status`; only `available` and `error` can be set.
+    pub async fn reset_status(
+        &self,
+        context: &RequestContext,
+        backup_id: &str,
+        status: BackupStatus,
+    ) -> Result<BackupRow> {
+        let call = Call::ApiResetStatus {
+            backup_id: backup_id.to_owned(),
+            status,
+            api_host: self.host.clone(),
+            choice: self.choice(),
+        };
+        let row: BackupRow = self.ask(call).await?;
+        self.cast(&row, context, Method::ResetStatus { status }).await?;
+        self.publish().await;
+        Ok(row)
+    }
+
+    /// `GET /backups/{id}`; deleted backups too.
+    pub async fn show(&self, backup_id: &str) -> Result<BackupRow> {
+        self.ask(Call::BackupGet { backup_id: backup_id.to_owned() }).await
+    }
+
+    /// `GET /volumes/{id}`.
+    pub async fn show_volume(&self, volume_id: &str) -> Result<VolumeRow> {
+        self.ask(Call::VolumeGet { volume_id: volume_id.to_owned() }).await
+    }
+
+    /// `GET /os-services?binary=cinder-backup`.
+    pub async fn services(&self) -> Result<Vec<ServiceView>> {
+        self.ask(Call::ServiceList { service_down_time: self.service_down_time }).await
+    }
+
+    /// Delivers what the API itself has emitted; what fails now is delivered with the next call.
+    async fn publish(&self) {
+        let publisher_id = format!("backup.{}", self.host);
+        if let Err(error) = outbox::drain(self.db.as_ref(), self.bus.as_ref(), &self.env, &publisher_id).await {
+            tracing::warn!("notifications of the API wait: {error}");
+        }
+    }
+
+    async fn cast(&self, row: &BackupRow, context: &RequestContext, method: Method) -> Result<()> {
+        let host =
+            row.host.as_deref().ok_or_else(|| Error::new(Kind::Internal, "a backup was accepted without a host"))?;
+        let cast = Cast { backup_id: row.id.clone(), context: context.into(), method };
+        self.bus.cast(host, &cast).await.map_err(|error| error.during("cast"))
+    }
+
+    fn choice(&self) -> HostChoice {
+        HostChoice { service_down_time: self.service_down_time, pick: self.env.rng.next_u64("hosts") }
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
+        ask(self.db.as_ref(), call).await
+    }
+}

@@ -1,0 +1,53 @@
+//! Start-up clean-up: what the process before this one left unfinished. One bad backup does not stop the others.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::db::{Call, Cleaned};
+use crate::model::BackupRow;
+use crate::operation::Manager;
+use crate::volumes::{self, Attachment, Purpose};
+use crate::{Result, delete};
+
+/// Runs before requests are taken; deletes are resumed in tasks of their own.
+pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
+    let host = manager.options.host.clone();
+    let listed = manager.insist(&Call::CleanupList { host }).await;
+    let ids: Vec<String> = serde_json::from_value(listed).unwrap_or_default();
+    for id in ids {
+        match one(manager, &id).await {
+            Ok(Some(backup)) => {
+                tasks.spawn(delete::resume(Arc::clone(manager), backup));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),
+        }
+    }
+}
+
+/// The backup, if its delete is to be resumed.
+async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
+    let before: BackupRow = manager.ask(Call::BackupGet { backup_id: id.to_owned() }).await?;
+    for attachment in attachments(&before, &manager.options.host) {
+        if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
+            tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
+        }
+    }
+    let call = Call::CleanupOne { backup_id: id.to_owned(), host: manager.options.host.clone() };
+    let cleaned: Cleaned = manager.ask(call).await?;
+    Ok(cleaned.resume_delete.then_some(cleaned.backup))
+}
+
+/// What the process before may have attached for the backup.
+fn attachments(backup: &BackupRow, host: &str) -> Vec<Attachment> {
+    let attached = |volume_id: &String, purpose| Attachment {
+        volume_id: volume_id.clone(),
+        backup_id: backup.id.clone(),
+        host: host.to_owned(),
+        purpose,
+    };
+    let source = attached(&backup.volume_id, Purpose::Backup);
+    let target = backup.restore_volume_id.as_ref().map(|id| attached(id, Purpose::Restore));
+    std::iter::once(source).chain(target).collect()
+}

@@ -1,0 +1,73 @@
+//! `create_backup`: attach, let the driver store the volume, detach, record the end.
+
+use std::sync::Arc;
+
+use clinker_drivers::driver::BackupUpdate;
+use clinker_drivers::{BackupControl, RequestContext};
+
+use crate::db::{Begun, Call};
+use crate::model::{BackupRow, BackupStatus, Operation};
+use crate::operation::{Control, Manager};
+use crate::transitions::Case;
+use crate::volumes::{self, Attachment, Purpose};
+use crate::{Error, Kind, Result};
+
+pub(crate) async fn create_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
+    // Registered before the start is out: whoever sees it can wait for the end.
+    let working_on_it = manager.work_on(backup_id);
+    let Some(begun) = manager.begin(Operation::Create, backup_id, None).await else { return };
+    let result = run(manager, context, &begun).await;
+    let object_count = result.as_ref().map_or(0, |update| update.object_count);
+    let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), object_count).await;
+    if case == Some(Case::CreateStatusChanged) && result.is_ok() {
+        // The status changed after the last look: what was stored is nobody's (D7).
+        remove_objects(manager, context, backup_id).await;
+    }
+    drop(working_on_it);
+}
+
+async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) -> Result<BackupUpdate> {
+    let backup = &begun.backup;
+    let control = Arc::new(Control {
+        manager: Arc::clone(manager),
+        backup_id: backup.id.clone(),
+        wanted: BackupStatus::Creating,
+    });
+    let _slot = manager.slot(|| control.still_wanted()).await?;
+    let driver = manager.driver().ok_or_else(|| Error::new(Kind::ServiceDown, "the driver is not initialised"))?;
+    let attachment = Attachment {
+        volume_id: backup.volume_id.clone(),
+        backup_id: backup.id.clone(),
+        host: manager.options.host.clone(),
+        purpose: Purpose::Backup,
+    };
+    let zone = &manager.options.storage_availability_zone;
+    let parent = begun.chain.iter().rev().nth(1).map(|parent| parent.for_driver(zone));
+    let stored = match volumes::attach(manager.volumes.as_ref(), &attachment).await {
+        Ok(device) => {
+            let control: Arc<dyn BackupControl> = control;
+            driver.backup(context, &backup.for_driver(zone), parent.as_ref(), device.as_ref(), control).await
+        }
+        Err(error) => Err(error),
+    };
+    // Detached on every path: an attach that failed on the way back may have happened.
+    let detached = volumes::detach(manager.volumes.as_ref(), &attachment).await;
+    let update = stored.map_err(|error| error.during("backup"))?;
+    if let Err(error) = detached {
+        // The goal was not reached: what was stored must not stay (D7).
+        remove_objects(manager, context, &backup.id).await;
+        return Err(error);
+    }
+    Ok(update)
+}
+
+async fn remove_objects(manager: &Manager, context: &RequestContext, backup_id: &str) {
+    let removed = async {
+        let row: BackupRow = manager.ask(Call::BackupGet { backup_id: backup_id.to_owned() }).await?;
+        let driver = manager.driver().ok_or_else(|| Error::new(Kind::ServiceDown, "the driver is not initialised"))?;
+        driver.delete_backup(context, &row.for_driver(&manager.options.storage_availability_zone)).await
+    };
+    if let Err(error) = removed.await {
+        tracing::warn!("objects of backup {backup_id} stay until it is deleted: {error}");
+    }
+}

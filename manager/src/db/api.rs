@@ -1,0 +1,246 @@
+//! Calls of the API: check, host choice and status change in one transaction (`reference/02` §2.8, D4, D8).
+
+use serde_json::{Value, json};
+
+use super::sqlite::{Tx, to_json};
+use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
+use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
+use crate::notify::{Event, Terminal};
+use crate::state::ServiceState;
+use crate::{Error, Kind, Result};
+
+impl Tx<'_> {
+    pub(super) fn api(&mut self, call: Call) -> Result<Value> {
+        match call {
+            Call::ApiCreate { request, choice } => to_json(self.api_create(request, &choice)?),
+            Call::ApiRestore { backup_id, target, choice } => to_json(self.api_restore(&backup_id, target, &choice)?),
+            Call::ApiDelete { backup_id, force, api_host, choice } => {
+                to_json(self.api_delete(&backup_id, force, &api_host, &choice)?)
+            }
+            Call::ApiResetStatus { backup_id, status, api_host, choice } => {
+                to_json(self.api_reset_status(&backup_id, status, &api_host, &choice)?)
+            }
+            _ => unreachable!("only API calls come here"),
+        }
+    }
+
+    fn api_create(&mut self, request: CreateRequest, choice: &HostChoice) -> Result<BackupRow> {
+        let mut volume = self.volume(&request.volume_id)?;
+        match volume.status {
+            VolumeStatus::Available => {}
+            VolumeStatus::InUse if request.force => {}
+            VolumeStatus::InUse => {
+                return Err(Error::new(Kind::InvalidVolume, "volume is in-use: force is needed to back it up"));
+            }
+            status => {
+                return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
+            }
+        }
+        let zone = request.availability_zone.clone().unwrap_or_else(|| volume.availability_zone.clone());
+        let host = self.choose(Some(&zone), choice)?;
+        let parent = if request.incremental { Some(self.parent_for(&request)?) } else { None };
+        volume.previous_status = Some(volume.status);
+        volume.status = VolumeStatus::BackingUp;
+        self.save_volume(&volume)?;
+        let mut row = new_backup(request, &volume, host, parent, self.wall);
+        self.save_backup(&mut row)?;
+        Ok(row)
+    }
+
+    /// The newest available backup of the same volume and project (`reference/02` §2.8, 3).
+    fn parent_for(&self, request: &CreateRequest) -> Result<String> {
+        let query = "SELECT id FROM backups WHERE volume_id = ?1 AND project_id = ?2 AND status = 'available'
+                     AND deleted = 0 ORDER BY data_timestamp DESC, id LIMIT 1";
+        let found = self.select(query, (&request.volume_id, &request.project_id))?;
+        found.first().and_then(|row| row["id"].as_str()).map(str::to_owned).ok_or_else(|| {
+            Error::new(Kind::InvalidBackup, "no available backup of the volume to build upon: make a full one first")
+        })
+    }
+
+    fn api_restore(&mut self, id: &str, target: RestoreTarget, choice: &HostChoice) -> Result<BackupRow> {
+        let mut backup = self.live_backup(id)?;
+        if backup.status != BackupStatus::Available {
+            return Err(Error::new(Kind::InvalidBackup, format!("backup is {}, expected available", backup.status)));
+        }
+        let volume = match target {
+            RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..volume },
+            RestoreTarget::Existing { volume_id } => {
+                let volume = self.volume(&volume_id)?;
+                if volume.status != VolumeStatus::Available {
+                    let status = volume.status;
+                    return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
+                }
+                VolumeRow { status: VolumeStatus::RestoringBackup, ..volume }
+            }
+        };
+        if volume.size < backup.size {
+            let what = format!("volume has {} GiB, the backup needs {}", volume.size, backup.size);
+            return Err(Error::new(Kind::InvalidVolume, what));
+        }
+        backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
+        backup.status = BackupStatus::Restoring;
+        backup.restore_volume_id = Some(volume.id.clone());
+        self.save_volume(&volume)?;
+        self.save_backup(&mut backup)?;
+        Ok(backup)
+    }
+
+    fn api_delete(&mut self, id: &str, force: bool, api_host: &str, choice: &HostChoice) -> Result<Deleted> {
+        let mut backup = self.live_backup(id)?;
+        use BackupStatus as B;
+        if !force && !matches!(backup.status, B::Available | B::Error | B::ErrorDeleting) {
+            let what = format!("backup is {}, expected available, error or error_deleting", backup.status);
+            return Err(Error::new(Kind::InvalidBackup, what));
+        }
+        let children = self.select("SELECT id FROM backups WHERE parent_id = ?1 AND deleted = 0", [id])?;
+        if !children.is_empty() {
+            let what = format!("{} incremental backups depend on it: delete them first", children.len());
+            return Err(Error::new(Kind::InvalidBackup, what));
+        }
+        if backup.status == B::Error && backup.service.is_none() {
+            self.delete_here(&mut backup, api_host)?;
+            return Ok(Deleted { backup, done: true });
+        }
+        // A running create is cancelled where it runs, as long as that host is there to hear of it.
+        let own_host_is_up = backup.host.as_deref().is_some_and(|host| self.is_up(host, choice).unwrap_or(false));
+        if !(force && own_host_is_up) {
+            backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
+        }
+        backup.status = B::Deleting;
+        self.save_backup(&mut backup)?;
+        Ok(Deleted { backup, done: false })
+    }
+
+    /// Removes a backup that was never stored, without any service (D4).
+    fn delete_here(&mut self, backup: &mut BackupRow, api_host: &str) -> Result<()> {
+        backup.status = BackupStatus::Deleting;
+        self.emit(api_host, Event::start(Operation::Delete, backup))?;
+        self.remove(backup)?;
+        self.emit(api_host, Event::terminal(Operation::Delete, Terminal::End, backup, None))
+    }
+
+    fn api_reset_status(
+        &mut self,
+        id: &str,
+        status: BackupStatus,
+        api_host: &str,
+        choice: &HostChoice,
+    ) -> Result<BackupRow> {
+        if !matches!(status, BackupStatus::Available | BackupStatus::Error) {
+            return Err(Error::new(
+                Kind::InvalidBackup,
+                format!("status {status}: only available or error can be set"),
+            ));
+        }
+        let mut backup = self.live_backup(id)?;
+        // Needs no working driver: without a service that is up the cast waits for the backup's own host.
+        match self.choose(backup.availability_zone.as_deref(), choice) {
+            // A running operation is told where it runs.
+            Ok(host) if backup.open_events.is_empty() => backup.host = Some(host),
+            Ok(_) => {}
+            Err(error) if backup.host.is_none() => return Err(error),
+            Err(_) => {}
+        }
+        self.emit(api_host, Event::start(Operation::ResetStatus, &backup))?;
+        backup.open_events.push(Operation::ResetStatus);
+        self.save_backup(&mut backup)?;
+        Ok(backup)
+    }
+
+    fn live_backup(&self, id: &str) -> Result<BackupRow> {
+        let backup = self.backup(id)?;
+        if backup.deleted {
+            return Err(Error::new(Kind::NotFound, format!("backup {id}")));
+        }
+        Ok(backup)
+    }
+
+    /// One of the hosts that are up and of that zone; an empty zone matches all.
+    fn choose(&self, zone: Option<&str>, choice: &HostChoice) -> Result<String> {
+        let zone = zone.filter(|zone| !zone.is_empty());
+        let mut hosts: Vec<String> = self
+            .services(choice.service_down_time)?
+            .into_iter()
+            .filter(|view| view.state == ServiceState::Up)
+            .filter(|view| zone.is_none_or(|zone| view.row.availability_zone == zone))
+            .map(|view| view.row.host)
+            .collect();
+        hosts.dedup();
+        if hosts.is_empty() {
+            let place = zone.map_or(String::new(), |zone| format!(" in zone {zone}"));
+            return Err(Error::new(Kind::ServiceDown, format!("no backup service is up{place}")));
+        }
+        let index = usize::try_from(choice.pick % hosts.len() as u64).expect("below the number of hosts");
+        Ok(hosts.swap_remove(index))
+    }
+
+    fn is_up(&self, host: &str, choice: &HostChoice) -> Result<bool> {
+        let views = self.services(choice.service_down_time)?;
+        Ok(views.iter().any(|view| view.row.host == host && view.state == ServiceState::Up))
+    }
+}
+
+fn new_backup(
+    request: CreateRequest,
+    volume: &VolumeRow,
+    host: String,
+    parent_id: Option<String>,
+    now: crate::model::Stamp,
+) -> BackupRow {
+    BackupRow {
+        id: request.backup_id,
+        user_id: request.user_id,
+        project_id: request.project_id,
+        volume_id: request.volume_id,
+        host: Some(host),
+        availability_zone: request.availability_zone,
+        display_name: request.display_name,
+        display_description: request.display_description,
+        container: request.container,
+        parent_id,
+        status: BackupStatus::Creating,
+        fail_reason: None,
+        service_metadata: None,
+        service: None,
+        size: volume.size,
+        object_count: 0,
+        num_dependent_backups: 0,
+        snapshot_id: None,
+        data_timestamp: now,
+        restore_volume_id: None,
+        created_at: now,
+        updated_at: None,
+        deleted_at: None,
+        deleted: false,
+        open_events: Vec::new(),
+    }
+}
+
+impl Tx<'_> {
+    /// Soft-deletes the row and uncounts it at its parent.
+    pub(super) fn remove(&mut self, backup: &mut BackupRow) -> Result<()> {
+        backup.status = BackupStatus::Deleted;
+        backup.deleted = true;
+        backup.deleted_at = Some(self.wall);
+        self.save_backup(backup)?;
+        self.count_dependent(backup, -1)
+    }
+
+    /// Adds to the parent's `num_dependent_backups`; never below 0.
+    pub(super) fn count_dependent(&mut self, child: &BackupRow, by: i64) -> Result<()> {
+        let Some(parent_id) = &child.parent_id else { return Ok(()) };
+        let Some(mut parent) = self.load::<BackupRow>("backups", parent_id)? else { return Ok(()) };
+        parent.num_dependent_backups = parent.num_dependent_backups.saturating_add_signed(by);
+        self.save_backup(&mut parent)
+    }
+
+    pub(super) fn dump(&self) -> Result<super::Dump> {
+        let count = self.select("SELECT count(*) AS n FROM outbox WHERE delivered = 0", [])?;
+        Ok(super::Dump {
+            services: self.select("SELECT * FROM services ORDER BY id", [])?,
+            backups: self.select("SELECT * FROM backups ORDER BY created_at, id", [])?,
+            volumes: self.select("SELECT * FROM volumes ORDER BY id", [])?,
+            outbox: count.first().map_or(json!(0), |row| row["n"].clone()).as_u64().unwrap_or(0),
+        })
+    }
+}

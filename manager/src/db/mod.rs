@@ -1,0 +1,335 @@
+//! The database port: one named call = one transaction.
+//!
+//! [`sqlite::Store`] executes calls; [`server`] and [`client`] carry them over the network as JSON lines.
+
+mod api;
+mod cleanup;
+pub mod client;
+mod operation;
+mod outbox;
+pub mod server;
+mod service;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
+use crate::notify::Attempt;
+use crate::transitions::Case;
+use crate::{Error, Kind, Result};
+
+pub use sqlite::{Change, Commit, CommitLog, Queued};
+
+/// The port. Answers are JSON; [`ask`] gives them their type.
+#[async_trait]
+pub trait Db: Send + Sync {
+    async fn call(&self, call: Call) -> Result<Value>;
+}
+
+/// Makes a call and reads its answer.
+pub async fn ask<T: DeserializeOwned>(db: &dyn Db, call: Call) -> Result<T> {
+    let name = call.name();
+    let answer = db.call(call).await?;
+    serde_json::from_value(answer).map_err(|error| {
+        Error::new(Kind::Internal, format!("the answer of the database to {name} has another form")).with_source(error)
+    })
+}
+
+/// Everything that may be asked of the database.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum Call {
+    ServiceRegister {
+        host: String,
+        worker: u32,
+        driver: String,
+        availability_zone: String,
+    },
+    /// The end of an attempt or a failed health check: working or down, and its event, in one transaction.
+    ServiceAttempt {
+        host: String,
+        worker: u32,
+        attempt: Attempt,
+    },
+    ServiceHeartbeat {
+        host: String,
+        worker: u32,
+    },
+    /// Every service with its state, as `GET /os-services` shows it. → `Vec<ServiceView>`
+    ServiceList {
+        service_down_time: u64,
+    },
+
+    /// → `BackupRow`
+    ApiCreate {
+        request: CreateRequest,
+        choice: HostChoice,
+    },
+    /// → `BackupRow`
+    ApiRestore {
+        backup_id: String,
+        target: RestoreTarget,
+        choice: HostChoice,
+    },
+    /// → [`Deleted`]
+    ApiDelete {
+        backup_id: String,
+        force: bool,
+        api_host: String,
+        choice: HostChoice,
+    },
+    /// → `BackupRow`, with the host that the cast goes to
+    ApiResetStatus {
+        backup_id: String,
+        status: BackupStatus,
+        api_host: String,
+        choice: HostChoice,
+    },
+
+    /// → [`Begun`]
+    OpBegin(Begin),
+    OpSaveLocation {
+        backup_id: String,
+        container: String,
+        service_metadata: String,
+    },
+    /// → `BackupStatus`
+    OpStatus {
+        backup_id: String,
+    },
+    OpProgress {
+        backup_id: String,
+        host: String,
+        event_type: String,
+        percent: f64,
+    },
+    /// → [`Case`]
+    OpFinish(Finish),
+
+    /// → `Vec<String>`: ids of this host's unfinished backups.
+    CleanupList {
+        host: String,
+    },
+    /// → [`Cleaned`]
+    CleanupOne {
+        backup_id: String,
+        host: String,
+    },
+
+    /// → `Vec<Queued>`, oldest first
+    OutboxFetch {
+        publisher_id: String,
+        limit: u32,
+    },
+    OutboxDelivered {
+        publisher_id: String,
+        up_to: u64,
+    },
+
+    /// → `BackupRow`
+    BackupGet {
+        backup_id: String,
+    },
+    /// → `VolumeRow`
+    VolumeGet {
+        volume_id: String,
+    },
+    VolumeCreate {
+        volume: VolumeRow,
+    },
+    /// An administrator's edit by hand.
+    BackupSetStatus {
+        backup_id: String,
+        status: BackupStatus,
+    },
+    VolumeSetStatus {
+        volume_id: String,
+        status: VolumeStatus,
+    },
+    /// → [`Dump`]
+    Dump,
+}
+
+impl Call {
+    /// The name under which logs, histories and crash points know the call.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Call::ServiceRegister { .. } => "service_register",
+            Call::ServiceAttempt { .. } => "service_attempt",
+            Call::ServiceHeartbeat { .. } => "service_heartbeat",
+            Call::ServiceList { .. } => "service_list",
+            Call::ApiCreate { .. } => "api_create",
+            Call::ApiRestore { .. } => "api_restore",
+            Call::ApiDelete { force: false, .. } => "api_delete",
+            Call::ApiDelete { force: true, .. } => "api_force_delete",
+            Call::ApiResetStatus { .. } => "api_reset_status",
+            Call::OpBegin(_) => "op_begin",
+            Call::OpSaveLocation { .. } => "op_save_location",
+            Call::OpStatus { .. } => "op_status",
+            Call::OpProgress { .. } => "op_progress",
+            Call::OpFinish(_) => "op_finish",
+            Call::CleanupList { .. } => "cleanup_list",
+            Call::CleanupOne { .. } => "cleanup_one",
+            Call::OutboxFetch { .. } => "outbox_fetch",
+            Call::OutboxDelivered { .. } => "outbox_delivered",
+            Call::BackupGet { .. } => "backup_get",
+            Call::VolumeGet { .. } => "volume_get",
+            Call::VolumeCreate { .. } => "volume_create",
+            Call::BackupSetStatus { .. } => "backup_set_status",
+            Call::VolumeSetStatus { .. } => "volume_set_status",
+            Call::Dump => "dump",
+        }
+    }
+}
+
+/// What the choice of a host depends on besides the rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostChoice {
+    /// Nanoseconds.
+    pub service_down_time: u64,
+    /// A random number that picks among the eligible hosts.
+    pub pick: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CreateRequest {
+    /// The new backup's id.
+    pub backup_id: String,
+    pub user_id: String,
+    pub project_id: String,
+    pub volume_id: String,
+    pub display_name: Option<String>,
+    pub display_description: Option<String>,
+    pub container: Option<String>,
+    pub incremental: bool,
+    /// Back up a volume that is in use.
+    pub force: bool,
+    pub availability_zone: Option<String>,
+}
+
+/// Where a restore goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestoreTarget {
+    Existing {
+        volume_id: String,
+    },
+    /// A volume that is created for it and stays `creating` until the restore has ended.
+    New {
+        volume: VolumeRow,
+    },
+}
+
+/// Answer of [`Call::ApiDelete`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deleted {
+    pub backup: BackupRow,
+    /// The API removed the row itself (D4): there is nothing to cast.
+    pub done: bool,
+}
+
+/// A request arrives at its manager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    pub operation: Operation,
+    pub backup_id: String,
+    pub host: String,
+    /// The manager's driver, by class path.
+    pub driver: String,
+    /// The manager's zone.
+    pub availability_zone: String,
+    pub working: bool,
+    /// For reset-status: the new status. Its start was emitted by the API.
+    pub status: Option<BackupStatus>,
+}
+
+/// Answer of [`Call::OpBegin`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The request has ended here already; its events are out.
+    pub ended: Option<Case>,
+    pub backup: BackupRow,
+    /// The source or target.
+    pub volume: Option<VolumeRow>,
+    /// The backup and the ancestors it builds upon, oldest first.
+    pub chain: Vec<BackupRow>,
+}
+
+/// An accepted operation ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finish {
+    pub operation: Operation,
+    pub backup_id: String,
+    pub host: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// For a create: data objects written.
+    pub object_count: u64,
+}
+
+/// Answer of [`Call::CleanupOne`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cleaned {
+    pub backup: BackupRow,
+    /// The delete is to be resumed; its start event is out.
+    pub resume_delete: bool,
+}
+
+/// One line of the service list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceView {
+    pub row: crate::model::ServiceRow,
+    pub state: crate::state::ServiceState,
+}
+
+/// Every row of every table, in JSON, for judging.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dump {
+    pub services: Vec<Value>,
+    pub backups: Vec<Value>,
+    pub volumes: Vec<Value>,
+    /// Notifications not delivered yet.
+    pub outbox: u64,
+}
+
+/// One call as it travels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The same in every repetition of the call: it is applied once.
+    pub key: String,
+    /// The caller's wall clock.
+    pub now: Stamp,
+    #[serde(flatten)]
+    pub call: Call,
+}
+
+/// The answer as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Ok(Value),
+    Err(WireError),
+}
+
+/// An [`Error`] without its source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WireError {
+    pub kind: Kind,
+    pub operation: String,
+    pub what: String,
+}
+
+impl From<Error> for WireError {
+    fn from(error: Error) -> WireError {
+        WireError { kind: error.kind, operation: error.operation, what: error.what }
+    }
+}
+
+impl From<WireError> for Error {
+    fn from(error: WireError) -> Error {
+        Error::new(error.kind, error.what).during(&error.operation)
+    }
+}

@@ -1,0 +1,144 @@
+//! Calls of a manager about one operation: it begins, goes on, ends. Outcomes come from [`crate::transitions`].
+
+use serde_json::Value;
+
+use super::sqlite::{Tx, to_json};
+use super::{Begin, Begun, Call, Finish};
+use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow};
+use crate::notify::{Event, Terminal};
+use crate::transitions::{Arrival, Case, ReasonChange, ending, refusal};
+use crate::{Error, Kind, Result};
+
+/// Cinder cuts `fail_reason` to this many characters on save.
+const FAIL_REASON_MAX: usize = 255;
+
+impl Tx<'_> {
+    /// A request arrives: its start event, and either its end or the rows it needs to go on.
+    pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
+        let operation = begin.operation;
+        let mut backup = self.backup(&begin.backup_id)?;
+        let volume = self.volume_of(operation, &backup)?;
+        if operation != Operation::ResetStatus {
+            self.emit(&begin.host, Event::start(operation, &backup))?;
+            backup.open_events.push(operation);
+        }
+        let ours =
+            backup.service.as_deref().is_none_or(|service| clinker_drivers::registry::accepts(service, &begin.driver));
+        let arrival = Arrival { working: begin.working, ours };
+        if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
+            self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
+            let volume = self.volume_of(operation, &backup)?;
+            return Ok(Begun { ended: Some(case), backup, volume, chain: Vec::new() });
+        }
+        if operation == Operation::Create {
+            backup.availability_zone.get_or_insert_with(|| begin.availability_zone.clone());
+            backup.service = Some(begin.driver.clone());
+        }
+        if let Some(status) = begin.status {
+            backup.status = status;
+            self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
+            return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
+        }
+        self.save_backup(&mut backup)?;
+        let chain = self.chain(&backup)?;
+        Ok(Begun { ended: None, backup, volume, chain })
+    }
+
+    pub(super) fn running(&mut self, call: Call) -> Result<Value> {
+        match call {
+            Call::OpSaveLocation { backup_id, container, service_metadata } => {
+                let mut backup = self.backup(&backup_id)?;
+                if backup.status != BackupStatus::Creating {
+                    return Err(Error::cancelled());
+                }
+                backup.container = Some(container);
+                backup.service_metadata = Some(service_metadata);
+                self.save_backup(&mut backup).map(|()| Value::Null)
+            }
+            Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
+            Call::OpProgress { backup_id, host, event_type, percent } => {
+                let backup = self.backup(&backup_id)?;
+                self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
+            }
+            _ => unreachable!("only calls of a running operation come here"),
+        }
+    }
+
+    /// An accepted operation ends in the case that the rows, as they are now, make of it.
+    pub(super) fn finish(&mut self, finish: Finish) -> Result<Case> {
+        let mut backup = self.backup(&finish.backup_id)?;
+        let volume = self.volume_of(finish.operation, &backup)?;
+        let case = ending(finish.operation, backup.status, finish.error.is_some());
+        if case == Case::CreateOk {
+            backup.object_count = finish.object_count;
+        }
+        let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
+        self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;
+        Ok(case)
+    }
+
+    /// Writes a case's outcome: rows, dependents, and the terminal event.
+    pub(super) fn close(
+        &mut self,
+        case: Case,
+        operation: Operation,
+        backup: &mut BackupRow,
+        volume: Option<VolumeRow>,
+        host: &str,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        let reason = reason.map(|reason| reason.chars().take(FAIL_REASON_MAX).collect::<String>());
+        let outcome = self.transitions.outcome(case);
+        if let Some(mut volume) = volume {
+            outcome.volume.apply(&mut volume);
+            if case == Case::RestoreOk && (volume.id != backup.volume_id || volume.src_backup_id.is_some()) {
+                volume.src_backup_id = Some(backup.id.clone());
+            }
+            self.save_volume(&volume)?;
+        }
+        match outcome.fail_reason {
+            ReasonChange::Unchanged => {}
+            ReasonChange::Cleared => backup.fail_reason = None,
+            ReasonChange::Set => backup.fail_reason = reason.clone(),
+        }
+        let was_open = backup.open_events.contains(&operation);
+        backup.open_events.retain(|open| *open != operation);
+        match outcome.backup {
+            Some(BackupStatus::Deleted) => self.remove(backup)?,
+            status => {
+                backup.status = status.unwrap_or(backup.status);
+                self.save_backup(backup)?;
+            }
+        }
+        if case == Case::CreateOk {
+            self.count_dependent(backup, 1)?;
+        }
+        if !was_open {
+            return Ok(());
+        }
+        let reason = reason.filter(|_| outcome.terminal == Terminal::Error);
+        self.emit(host, Event::terminal(operation, outcome.terminal, backup, reason.as_deref()))
+    }
+
+    /// The volume an operation works on; none for deletes and resets, or when it is gone.
+    pub(super) fn volume_of(&self, operation: Operation, backup: &BackupRow) -> Result<Option<VolumeRow>> {
+        match (operation, &backup.restore_volume_id) {
+            (Operation::Create, _) => self.load("volumes", &backup.volume_id),
+            (Operation::Restore, Some(id)) => self.load("volumes", id),
+            _ => Ok(None),
+        }
+    }
+
+    /// The backup and the ancestors it builds upon, oldest first.
+    fn chain(&self, backup: &BackupRow) -> Result<Vec<BackupRow>> {
+        let mut chain = vec![backup.clone()];
+        while let Some(parent_id) = chain.last().and_then(|link| link.parent_id.clone()) {
+            if chain.iter().any(|link| link.id == parent_id) {
+                return Err(Error::new(Kind::InvalidBackup, format!("backup {parent_id} is its own ancestor")));
+            }
+            chain.push(self.backup(&parent_id)?);
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+}

@@ -1,0 +1,44 @@
+//! The database's side of the wire: one request line, one answer line.
+
+use std::sync::{Arc, Mutex};
+
+use clinker_env::{BoxStream, Env};
+
+use super::sqlite::Store;
+use super::{Answer, Request};
+use crate::wire::Lines;
+use crate::{Error, Kind, Result};
+
+/// Where the database listens.
+pub const PORT: u16 = 3306;
+
+/// Serves the store until the host ends. A new boot of the store's clock begins here.
+pub async fn serve(store: Arc<Mutex<Store>>, env: Env) -> Result<()> {
+    store.lock().expect("no call panics").boot()?;
+    let mut listener = env.net.listen(PORT).await.map_err(|error| {
+        Error::new(Kind::Unreachable, format!("the database cannot listen on port {PORT}")).with_source(error)
+    })?;
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                tokio::spawn(answer_all(Arc::clone(&store), stream));
+            }
+            Err(error) => tracing::warn!("database: accept failed: {}", error.kind()),
+        }
+    }
+}
+
+async fn answer_all(store: Arc<Mutex<Store>>, stream: BoxStream) {
+    let mut lines = Lines::over(stream, "database client");
+    while let Ok(Some(request)) = lines.receive::<Request>().await {
+        let answer = store.lock().expect("no call panics").apply(request);
+        let answer = match answer {
+            Ok(value) => Answer::Ok(value),
+            Err(error) => Answer::Err(error.into()),
+        };
+        if lines.send(&answer).await.is_err() {
+            // The client repeats the call with the same key.
+            return;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Calls about service rows: registration, the end of an attempt, heartbeats, the list.
+
+use serde_json::Value;
+
+use super::sqlite::{Tx, to_json};
+use super::{Call, ServiceView};
+use crate::model::ServiceRow;
+use crate::notify::Event;
+use crate::{Error, Kind, Result, state};
+
+impl Tx<'_> {
+    pub(super) fn service(&mut self, call: Call) -> Result<Value> {
+        match call {
+            Call::ServiceRegister { host, worker, driver, availability_zone } => {
+                let row = ServiceRow {
+                    id: service_id(&host, worker),
+                    host,
+                    binary: "cinder-backup".to_owned(),
+                    worker,
+                    driver,
+                    availability_zone,
+                    started_at: self.now,
+                    working: false,
+                    reason: None,
+                    last_heartbeat: None,
+                    attempt: 0,
+                };
+                self.save_service(&row)?;
+            }
+            Call::ServiceAttempt { host, worker, attempt } => {
+                let mut row = self.service_row(&host, worker)?;
+                row.working = attempt.error.is_none();
+                row.reason = attempt.error.clone();
+                row.attempt = attempt.number;
+                if row.working {
+                    // The first heartbeat goes out with the success itself.
+                    row.last_heartbeat = Some(self.now);
+                }
+                self.save_service(&row)?;
+                self.emit(&host, Event::init(&row, &attempt))?;
+            }
+            Call::ServiceHeartbeat { host, worker } => {
+                let mut row = self.service_row(&host, worker)?;
+                row.last_heartbeat = Some(self.now);
+                self.save_service(&row)?;
+            }
+            Call::ServiceList { service_down_time } => return to_json(self.services(service_down_time)?),
+            _ => unreachable!("only service calls come here"),
+        }
+        Ok(Value::Null)
+    }
+
+    /// Every service with its state, by id.
+    pub(super) fn services(&self, service_down_time: u64) -> Result<Vec<ServiceView>> {
+        let rows = self.select("SELECT * FROM services ORDER BY id", [])?;
+        rows.into_iter()
+            .map(|row| {
+                let row: ServiceRow = serde_json::from_value(row).map_err(|error| {
+                    Error::new(Kind::Internal, "a service row has another form than its table").with_source(error)
+                })?;
+                let state = state::of_worker(&row, self.now, service_down_time);
+                Ok(ServiceView { row, state })
+            })
+            .collect()
+    }
+
+    fn service_row(&self, host: &str, worker: u32) -> Result<ServiceRow> {
+        let id = service_id(host, worker);
+        self.load("services", &id)?
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("service {id}: it has not registered")))
+    }
+}
+
+fn service_id(host: &str, worker: u32) -> String {
+    if worker == 0 { host.to_owned() } else { format!("{host}#{worker}") }
+}

@@ -1,0 +1,336 @@
+//! The store: SQLite, one transaction per call, idempotent by key.
+
+use std::sync::Arc;
+
+use clinker_env::Env;
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::{Call, Request};
+use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
+use crate::notify::Event;
+use crate::transitions::Transitions;
+use crate::{Error, Kind, Result};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS services (
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
+    availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
+    last_heartbeat INTEGER, attempt INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS backups (
+    id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,
+    availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
+    status TEXT NOT NULL, fail_reason TEXT, service_metadata TEXT, service TEXT, size INTEGER NOT NULL,
+    object_count INTEGER NOT NULL, num_dependent_backups INTEGER NOT NULL, snapshot_id TEXT,
+    data_timestamp TEXT NOT NULL, restore_volume_id TEXT, created_at TEXT NOT NULL, updated_at TEXT, deleted_at TEXT,
+    deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
+CREATE TABLE IF NOT EXISTS volumes (
+    id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
+    availability_zone TEXT NOT NULL, src_backup_id TEXT);
+CREATE TABLE IF NOT EXISTS outbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
+CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL);
+CREATE TABLE IF NOT EXISTS clock (boot_id TEXT PRIMARY KEY, base INTEGER NOT NULL);
+";
+
+/// How long an applied call is remembered, in nanoseconds: far longer than any client repeats one.
+const REMEMBERED: u64 = 3600 * 1_000_000_000;
+
+/// What a transaction changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Commit {
+    pub call: &'static str,
+    pub changes: Vec<Change>,
+    pub outbox: Vec<Queued>,
+}
+
+/// A row before and after; null where it was not there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    pub table: &'static str,
+    pub id: String,
+    pub before: Value,
+    pub after: Value,
+}
+
+/// A notification in the outbox.
+#[derive(Clone, Debug, PartialEq, Serialize, serde::Deserialize)]
+pub struct Queued {
+    pub seq: u64,
+    pub publisher_id: String,
+    pub message: Value,
+}
+
+/// Sees every transaction that changed something, in order.
+pub trait CommitLog: Send + Sync {
+    fn committed(&self, commit: &Commit);
+}
+
+/// The database itself.
+pub struct Store {
+    connection: Connection,
+    env: Env,
+    transitions: Arc<dyn Transitions>,
+    log: Option<Arc<dyn CommitLog>>,
+    /// The database's clock at boot: the last stamp stored before (D1).
+    base: u64,
+    boot: tokio::time::Instant,
+}
+
+impl Store {
+    /// Opens (and if need be creates) the database on `connection`.
+    pub fn open(
+        connection: Connection,
+        env: Env,
+        transitions: Arc<dyn Transitions>,
+        log: Option<Arc<dyn CommitLog>>,
+    ) -> Result<Store> {
+        connection.execute_batch(SCHEMA).map_err(sql)?;
+        let mut store = Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now() };
+        store.boot()?;
+        Ok(store)
+    }
+
+    /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
+    pub fn boot(&mut self) -> Result<()> {
+        let stored: Option<u64> = self
+            .connection
+            .query_row(
+                "SELECT max(stamp) FROM (SELECT max(started_at) AS stamp FROM services UNION ALL
+                 SELECT max(last_heartbeat) FROM services UNION ALL SELECT max(base) FROM clock)",
+                [],
+                |row| row.get(0),
+            )
+            .map_err(sql)?;
+        self.base = stored.unwrap_or(0);
+        self.boot = tokio::time::Instant::now();
+        let boot_id = self.env.rng.uuid();
+        self.connection.execute("INSERT INTO clock VALUES (?1, ?2)", (boot_id, self.base)).map_err(sql)?;
+        Ok(())
+    }
+
+    /// Executes a call, once per key; a repetition gets the first answer.
+    pub fn apply(&mut self, request: Request) -> Result<Value> {
+        let now = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let transaction = self.connection.transaction().map_err(sql)?;
+        if let Some(answer) = applied(&transaction, &request.key)? {
+            return Ok(answer);
+        }
+        let name = request.call.name();
+        let mut tx = Tx {
+            sql: &transaction,
+            env: &self.env,
+            transitions: self.transitions.as_ref(),
+            now,
+            wall: request.now,
+            changes: Vec::new(),
+            outbox: Vec::new(),
+        };
+        let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
+        let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
+        if !commit.changes.is_empty() || !commit.outbox.is_empty() {
+            remember(&transaction, &request.key, now, &answer)?;
+        }
+        transaction.commit().map_err(sql)?;
+        if let Some(log) = self.log.as_ref().filter(|_| !commit.changes.is_empty() || !commit.outbox.is_empty()) {
+            log.committed(&commit);
+        }
+        Ok(answer)
+    }
+}
+
+fn applied(sql_tx: &Transaction<'_>, key: &str) -> Result<Option<Value>> {
+    let answer: Option<String> = sql_tx
+        .prepare_cached("SELECT answer FROM applied WHERE key = ?1")
+        .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
+        .map_err(sql)?;
+    answer.map(|text| serde_json::from_str(&text).map_err(shape)).transpose()
+}
+
+fn remember(sql_tx: &Transaction<'_>, key: &str, now: u64, answer: &Value) -> Result<()> {
+    sql_tx
+        .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
+        .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
+        .map_err(sql)?;
+    sql_tx
+        .prepare_cached("DELETE FROM applied WHERE at < ?1")
+        .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
+        .map_err(sql)?;
+    Ok(())
+}
+
+/// A transaction under way: rows in and out, with a note of what changed.
+pub(super) struct Tx<'a> {
+    pub sql: &'a Transaction<'a>,
+    env: &'a Env,
+    pub transitions: &'a dyn Transitions,
+    /// The database's clock, nanoseconds.
+    pub now: u64,
+    /// The caller's wall clock.
+    pub wall: Stamp,
+    changes: Vec<Change>,
+    outbox: Vec<Queued>,
+}
+
+impl Tx<'_> {
+    fn execute(&mut self, call: Call) -> Result<Value> {
+        match call {
+            Call::ServiceRegister { .. }
+            | Call::ServiceAttempt { .. }
+            | Call::ServiceHeartbeat { .. }
+            | Call::ServiceList { .. } => self.service(call),
+            Call::ApiCreate { .. } | Call::ApiRestore { .. } | Call::ApiDelete { .. } | Call::ApiResetStatus { .. } => {
+                self.api(call)
+            }
+            Call::OpBegin(begin) => to_json(self.begin(begin)?),
+            Call::OpFinish(finish) => to_json(self.finish(finish)?),
+            Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
+            Call::CleanupList { host } => to_json(self.unfinished(&host)?),
+            Call::CleanupOne { backup_id, host } => to_json(self.clean_up(&backup_id, &host)?),
+            Call::OutboxFetch { publisher_id, limit } => to_json(self.undelivered(&publisher_id, limit)?),
+            Call::OutboxDelivered { publisher_id, up_to } => self.delivered(&publisher_id, up_to),
+            Call::BackupGet { backup_id } => to_json(self.backup(&backup_id)?),
+            Call::VolumeGet { volume_id } => to_json(self.volume(&volume_id)?),
+            Call::VolumeCreate { volume } => self.save_volume(&volume).map(|()| Value::Null),
+            Call::BackupSetStatus { backup_id, status } => {
+                let mut row = self.backup(&backup_id)?;
+                row.status = status;
+                self.save_backup(&mut row).map(|()| Value::Null)
+            }
+            Call::VolumeSetStatus { volume_id, status } => {
+                let mut row = self.volume(&volume_id)?;
+                row.status = status;
+                self.save_volume(&row).map(|()| Value::Null)
+            }
+            Call::Dump => to_json(self.dump()?),
+        }
+    }
+
+    pub fn backup(&self, id: &str) -> Result<BackupRow> {
+        self.load("backups", id)?.ok_or_else(|| Error::new(Kind::NotFound, format!("backup {id}")))
+    }
+
+    pub fn volume(&self, id: &str) -> Result<VolumeRow> {
+        self.load("volumes", id)?.ok_or_else(|| Error::new(Kind::NotFound, format!("volume {id}")))
+    }
+
+    pub fn save_backup(&mut self, row: &mut BackupRow) -> Result<()> {
+        row.updated_at = Some(self.wall);
+        self.save("backups", &row.id.clone(), row)
+    }
+
+    pub fn save_volume(&mut self, row: &VolumeRow) -> Result<()> {
+        self.save("volumes", &row.id, row)
+    }
+
+    pub fn save_service(&mut self, row: &ServiceRow) -> Result<()> {
+        self.save("services", &row.id, row)
+    }
+
+    /// Puts a notification into the outbox; its `message_id` is final.
+    pub fn emit(&mut self, host: &str, event: Event) -> Result<()> {
+        let publisher_id = format!("backup.{host}");
+        let message = event.message(&self.env.rng.uuid(), &publisher_id, self.wall);
+        self.sql
+            .prepare_cached("INSERT INTO outbox (publisher_id, message, delivered) VALUES (?1, ?2, 0)")
+            .and_then(|mut statement| statement.execute((&publisher_id, message.to_string())))
+            .map_err(sql)?;
+        let seq = u64::try_from(self.sql.last_insert_rowid()).unwrap_or(0);
+        self.outbox.push(Queued { seq, publisher_id, message });
+        Ok(())
+    }
+
+    /// The row with that id.
+    pub fn load<T: DeserializeOwned>(&self, table: &'static str, id: &str) -> Result<Option<T>> {
+        let mut rows = self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?;
+        rows.pop().map(|row| serde_json::from_value(row).map_err(shape)).transpose()
+    }
+
+    /// Rows as JSON objects, columns in the table's order.
+    pub fn select(&self, query: &str, parameters: impl rusqlite::Params) -> Result<Vec<Value>> {
+        let mut statement = self.sql.prepare_cached(query).map_err(sql)?;
+        let columns: Vec<(String, Column)> =
+            statement.columns().map(|column| (column.name().to_owned(), Column::of(column.decl_type()))).collect();
+        let mut rows = statement.query(parameters).map_err(sql)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(sql)? {
+            let mut object = Map::new();
+            for (index, (name, column)) in columns.iter().enumerate() {
+                object.insert(name.clone(), column.read(row.get_ref(index).map_err(sql)?)?);
+            }
+            found.push(Value::Object(object));
+        }
+        Ok(found)
+    }
+
+    fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
+        let before = self.load::<Value>(table, id)?.unwrap_or(Value::Null);
+        let after = serde_json::to_value(row).map_err(shape)?;
+        let fields = after.as_object().expect("rows are structs");
+        let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+        let marks = vec!["?"; names.len()].join(", ");
+        let query = format!("INSERT OR REPLACE INTO {table} ({}) VALUES ({marks})", names.join(", "));
+        let values: Vec<Sql> = fields.values().map(to_sql).collect();
+        self.sql
+            .prepare_cached(&query)
+            .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
+            .map_err(sql)?;
+        if before != after {
+            self.changes.push(Change { table, id: id.to_owned(), before, after });
+        }
+        Ok(())
+    }
+}
+
+/// How a column's declared type reads back as JSON.
+enum Column {
+    Plain,
+    Boolean,
+    Json,
+}
+
+impl Column {
+    fn of(declared: Option<&str>) -> Column {
+        match declared {
+            Some("BOOLEAN") => Column::Boolean,
+            Some("JSON") => Column::Json,
+            _ => Column::Plain,
+        }
+    }
+
+    fn read(&self, value: ValueRef<'_>) -> Result<Value> {
+        Ok(match (self, value) {
+            (Column::Boolean, ValueRef::Integer(n)) => json!(n != 0),
+            (Column::Json, ValueRef::Text(text)) => serde_json::from_slice(text).map_err(shape)?,
+            (_, ValueRef::Integer(n)) => json!(n),
+            (_, ValueRef::Text(text)) => json!(String::from_utf8_lossy(text)),
+            (_, ValueRef::Real(x)) => json!(x),
+            (_, ValueRef::Null | ValueRef::Blob(_)) => Value::Null,
+        })
+    }
+}
+
+fn to_sql(value: &Value) -> Sql {
+    match value {
+        Value::Null => Sql::Null,
+        Value::Bool(flag) => Sql::Integer(i64::from(*flag)),
+        Value::Number(n) => n.as_i64().map_or_else(|| Sql::Real(n.as_f64().unwrap_or(0.0)), Sql::Integer),
+        Value::String(text) => Sql::Text(text.clone()),
+        Value::Array(_) | Value::Object(_) => Sql::Text(value.to_string()),
+    }
+}
+
+pub(super) fn to_json(answer: impl Serialize) -> Result<Value> {
+    serde_json::to_value(answer).map_err(shape)
+}
+
+pub(super) fn sql(error: rusqlite::Error) -> Error {
+    Error::new(Kind::Internal, "the database refused a statement").with_source(error)
+}
+
+fn shape(error: serde_json::Error) -> Error {
+    Error::new(Kind::Internal, "a row has another form than its table").with_source(error)
+}

@@ -1,0 +1,265 @@
+//! What operations share: the manager's state, the way to the database, slots, and the controls given to drivers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clinker_drivers::{BackupControl, BackupDriver, Options, RestoreControl};
+use clinker_env::Env;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::sleep;
+
+use crate::bus::Bus;
+use crate::db::{Begin, Begun, Call, Db, Finish};
+use crate::model::{BackupStatus, Operation};
+use crate::transitions::Case;
+use crate::volumes::Volumes;
+use crate::{Error, Kind, Result};
+
+/// How often an operation that waits for a slot looks whether it is still wanted.
+const WAITING_LOOK: Duration = Duration::from_secs(1);
+
+/// The state of one service process.
+pub(crate) struct Manager {
+    pub options: Options,
+    pub class_path: &'static str,
+    pub env: Env,
+    pub db: Arc<dyn Db>,
+    pub bus: Arc<dyn Bus>,
+    pub volumes: Arc<dyn Volumes>,
+    driver: Mutex<Option<Arc<dyn BackupDriver>>>,
+    working: watch::Sender<bool>,
+    /// Whether deletes that wait for a driver may hope for one.
+    prospect: watch::Sender<Prospect>,
+    slots: Option<Arc<Semaphore>>,
+    running: Mutex<BTreeMap<String, watch::Receiver<()>>>,
+    /// Wakes the outbox.
+    pub published: Notify,
+}
+
+/// What a resumed delete waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    Open,
+    Working,
+    /// An attempt failed and none will follow.
+    Lost,
+}
+
+impl Manager {
+    pub fn new(
+        options: Options,
+        class_path: &'static str,
+        env: Env,
+        db: Arc<dyn Db>,
+        bus: Arc<dyn Bus>,
+        volumes: Arc<dyn Volumes>,
+    ) -> Manager {
+        let limit = usize::try_from(options.backup_max_operations).unwrap_or(Semaphore::MAX_PERMITS);
+        let slots = (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
+        Manager {
+            options,
+            class_path,
+            env,
+            db,
+            bus,
+            volumes,
+            driver: Mutex::new(None),
+            working: watch::Sender::new(false),
+            prospect: watch::Sender::new(Prospect::Open),
+            slots,
+            running: Mutex::default(),
+            published: Notify::new(),
+        }
+    }
+
+    pub fn driver(&self) -> Option<Arc<dyn BackupDriver>> {
+        self.driver.lock().expect("no panic while the lock is held").clone()
+    }
+
+    pub fn set_driver(&self, driver: Arc<dyn BackupDriver>) {
+        *self.driver.lock().expect("no panic while the lock is held") = Some(driver);
+    }
+
+    pub fn is_working(&self) -> bool {
+        *self.working.borrow()
+    }
+
+    pub fn watch_working(&self) -> watch::Receiver<bool> {
+        self.working.subscribe()
+    }
+
+    /// `more` tells whether another trial will follow.
+    pub fn set_working(&self, working: bool, more: bool) {
+        self.working.send_if_modified(|old| std::mem::replace(old, working) != working);
+        self.prospect.send_replace(match (working, more) {
+            (true, _) => Prospect::Working,
+            (false, true) => Prospect::Open,
+            (false, false) => Prospect::Lost,
+        });
+    }
+
+    /// Waits until the driver works, or never will.
+    pub async fn driver_prospect(&self) -> Prospect {
+        let mut prospect = self.prospect.subscribe();
+        match prospect.wait_for(|prospect| *prospect != Prospect::Open).await {
+            Ok(settled) => *settled,
+            Err(_) => Prospect::Lost,
+        }
+    }
+
+    /// A database call; whatever it put into the outbox is sent soon after.
+    pub async fn call(&self, call: Call) -> Result<Value> {
+        let answer = self.db.call(call).await;
+        self.published.notify_one();
+        answer
+    }
+
+    pub async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        let answer = crate::db::ask(self.db.as_ref(), call).await;
+        self.published.notify_one();
+        answer
+    }
+
+    /// A request arrives. `None` when it ended on arrival (or its row cannot be read: then there is nothing to end).
+    pub async fn begin(&self, operation: Operation, backup_id: &str, status: Option<BackupStatus>) -> Option<Begun> {
+        let begin = Begin {
+            operation,
+            backup_id: backup_id.to_owned(),
+            host: self.options.host.clone(),
+            driver: self.class_path.to_owned(),
+            availability_zone: self.options.storage_availability_zone.clone(),
+            working: self.is_working(),
+            status,
+        };
+        match self.ask::<Begun>(Call::OpBegin(begin)).await {
+            Ok(begun) if begun.ended.is_none() => Some(begun),
+            Ok(begun) => {
+                tracing::warn!("{operation} of backup {backup_id} refused: {:?}", begun.ended);
+                None
+            }
+            Err(error) => {
+                tracing::error!("{operation} of backup {backup_id} cannot begin: {error}");
+                None
+            }
+        }
+    }
+
+    /// Ends an accepted operation; repeats until the database has taken it.
+    pub async fn finish(
+        &self,
+        operation: Operation,
+        backup_id: &str,
+        error: Option<&Error>,
+        object_count: u64,
+    ) -> Option<Case> {
+        if let Some(error) = error {
+            tracing::error!("{operation} of backup {backup_id} failed: {error}");
+        }
+        let finish = Finish {
+            operation,
+            backup_id: backup_id.to_owned(),
+            host: self.options.host.clone(),
+            error: error.map(Error::to_string),
+            object_count,
+        };
+        let case = self.insist(&Call::OpFinish(finish)).await;
+        serde_json::from_value(case).ok()
+    }
+
+    /// Waits for one of the `backup_max_operations` slots; `still_wanted` ends the waiting.
+    pub async fn slot<F: Future<Output = Result<()>>>(
+        &self,
+        still_wanted: impl Fn() -> F,
+    ) -> Result<Option<OwnedSemaphorePermit>> {
+        let Some(slots) = &self.slots else { return Ok(None) };
+        let mut permit = std::pin::pin!(Arc::clone(slots).acquire_owned());
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut permit => {
+                    let permit = permit.map_err(|_| Error::new(Kind::Internal, "the operation slots are closed"))?;
+                    return Ok(Some(permit));
+                }
+                () = sleep(WAITING_LOOK) => still_wanted().await?,
+            }
+        }
+    }
+
+    /// Marks the backup as being worked on until the guard is dropped.
+    pub fn work_on(&self, backup_id: &str) -> watch::Sender<()> {
+        let (guard, watcher) = watch::channel(());
+        let mut running = self.running.lock().expect("no panic while the lock is held");
+        running.retain(|_, watcher| watcher.has_changed().is_ok());
+        running.insert(backup_id.to_owned(), watcher);
+        guard
+    }
+
+    /// Waits until no create or restore works on the backup any more.
+    pub async fn wait_for_others(&self, backup_id: &str) {
+        let watcher = self.running.lock().expect("no panic while the lock is held").get(backup_id).cloned();
+        if let Some(mut watcher) = watcher {
+            // An error says that the guard is gone, which is what is waited for.
+            while watcher.changed().await.is_ok() {}
+            self.running.lock().expect("no panic while the lock is held").remove(backup_id);
+        }
+    }
+
+    async fn status(&self, backup_id: &str) -> Result<BackupStatus> {
+        self.ask(Call::OpStatus { backup_id: backup_id.to_owned() }).await
+    }
+}
+
+/// What a driver may ask of the manager while it works on a backup.
+pub(crate) struct Control {
+    pub manager: Arc<Manager>,
+    pub backup_id: String,
+    /// The status in which the operation is still wanted.
+    pub wanted: BackupStatus,
+}
+
+impl Control {
+    pub async fn still_wanted(&self) -> Result<()> {
+        if self.manager.status(&self.backup_id).await? == self.wanted { Ok(()) } else { Err(Error::cancelled()) }
+    }
+}
+
+#[async_trait]
+impl BackupControl for Control {
+    async fn save_location(&self, container: &str, service_metadata: &str) -> Result<()> {
+        let call = Call::OpSaveLocation {
+            backup_id: self.backup_id.clone(),
+            container: container.to_owned(),
+            service_metadata: service_metadata.to_owned(),
+        };
+        self.manager.call(call).await.map(|_| ())
+    }
+
+    async fn check_cancelled(&self) -> Result<()> {
+        self.still_wanted().await
+    }
+
+    async fn progress(&self, backup_percent: f64) -> Result<()> {
+        let call = Call::OpProgress {
+            backup_id: self.backup_id.clone(),
+            host: self.manager.options.host.clone(),
+            event_type: self.manager.options.backup_progress_event_type.clone(),
+            percent: backup_percent,
+        };
+        self.manager.call(call).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl RestoreControl for Control {
+    async fn check_cancelled(&self) -> Result<()> {
+        self.still_wanted().await
+    }
+
+    fn warn(&self, finding: &str) {
+        tracing::warn!("restore of backup {}: {finding}", self.backup_id);
+    }
+}

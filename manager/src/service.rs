@@ -1,0 +1,266 @@
+//! The service process: registration, attempts and health, heartbeats, clean-up, requests.
+//!
+//! Order at start (D2): registration; then attempt 1 and clean-up at once; requests when clean-up is done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clinker_drivers::{BackupDriver, Options, registry};
+use clinker_env::Env;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::bus::{Bus, Cast, Method};
+use crate::db::{Call, Db};
+use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
+use crate::notify::Attempt;
+use crate::operation::Manager;
+use crate::volumes::Volumes;
+use crate::{Error, Kind, Result, cleanup, create, delete, outbox, reset, restore};
+
+/// Pause before a call is repeated that the service cannot do without.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Makes a driver; a new one for each attempt.
+pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + Sync>;
+
+/// The outside of a service: what it is given at construction.
+#[derive(Clone)]
+pub struct Ports {
+    pub env: Env,
+    pub db: Arc<dyn Db>,
+    pub bus: Arc<dyn Bus>,
+    pub volumes: Arc<dyn Volumes>,
+    pub drivers: DriverFactory,
+    pub lifecycle: Arc<dyn Lifecycle>,
+}
+
+/// A backup service, ready to run.
+pub struct Service {
+    manager: Arc<Manager>,
+    timing: Timing,
+    lifecycle: Arc<dyn Lifecycle>,
+    drivers: DriverFactory,
+    started: Instant,
+}
+
+impl Service {
+    /// Checks the configuration; `invalid_config` names the option that is wrong.
+    pub fn new(options: Options, ports: Ports) -> Result<Service> {
+        options.validate()?;
+        let driver = registry::find(&options.backup_driver)?;
+        let timing = Timing::of(&options);
+        let Ports { env, db, bus, volumes, drivers, lifecycle } = ports;
+        let manager = Manager::new(options, driver.class_path, env, db, bus, volumes);
+        Ok(Service { manager: Arc::new(manager), timing, lifecycle, drivers, started: Instant::now() })
+    }
+
+    /// Runs until its process ends; an error ends it.
+    pub async fn run(self) -> Result<()> {
+        let service = Arc::new(self);
+        let manager = &service.manager;
+        manager.insist(&service.registration()).await;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(outbox::deliver(Arc::clone(manager)));
+        tasks.spawn(Arc::clone(&service).lead_life());
+        tasks.spawn(Arc::clone(&service).heartbeats());
+        cleanup::run(manager, &mut tasks).await;
+        service.take_requests(&mut tasks).await
+    }
+
+    fn registration(&self) -> Call {
+        let manager = &self.manager;
+        Call::ServiceRegister {
+            host: manager.options.host.clone(),
+            worker: 0,
+            driver: manager.class_path.to_owned(),
+            availability_zone: manager.options.storage_availability_zone.clone(),
+        }
+    }
+
+    /// Attempts and health checks, one at a time, for ever.
+    async fn lead_life(self: Arc<Self>) {
+        let mut next = Next::Try(Trial::Attempt, Duration::ZERO);
+        let mut number = 0;
+        while let Next::Try(trial, at) = next {
+            sleep_until(self.started + at).await;
+            let started = self.started.elapsed();
+            let outcome = match trial {
+                Trial::Attempt => self.attempt().await,
+                Trial::HealthCheck => self.health_check().await,
+            };
+            let ended = Ended { trial, ok: outcome.is_ok(), started, ended: self.started.elapsed() };
+            next = self.lifecycle.next(&self.timing, ended);
+            number = match trial {
+                Trial::Attempt => number + 1,
+                Trial::HealthCheck => 0,
+            };
+            self.settle(number, ended, outcome.err(), next).await;
+            if ended.ok {
+                number = 0;
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn attempt(&self) -> Result<()> {
+        let driver = self
+            .cut_off("check_for_setup_error", async {
+                let driver = (self.drivers)().map_err(|error| error.during("do_setup"))?;
+                driver.do_setup().await.map_err(|error| error.during("do_setup"))?;
+                driver.check_for_setup_error().await.map_err(|error| error.during("check_for_setup_error"))?;
+                Ok(driver)
+            })
+            .await?;
+        self.manager.set_driver(driver);
+        Ok(())
+    }
+
+    async fn health_check(&self) -> Result<()> {
+        let Some(driver) = self.manager.driver() else {
+            return Err(Error::new(Kind::Internal, "no driver to check"));
+        };
+        self.cut_off("check_for_setup_error", async {
+            driver.check_for_setup_error().await.map_err(|error| error.during("check_for_setup_error"))
+        })
+        .await
+    }
+
+    /// At one instant the cut-off comes first (D2).
+    async fn cut_off<T>(&self, method: &str, trial: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = sleep(self.timing.cut_off) => {
+                let what = format!("no result within {}s", self.timing.cut_off.as_secs());
+                Err(Error::transient(Kind::Timeout, what).during(method))
+            }
+            result = trial => result,
+        }
+    }
+
+    /// Makes the outcome known: to this process first, so that a request sent because of the row finds it so.
+    async fn settle(&self, number: u32, ended: Ended, error: Option<Error>, next: Next) {
+        let was_working = self.manager.is_working();
+        match &error {
+            None => tracing::info!("driver works: attempt {number}"),
+            Some(error) => tracing::error!("driver does not work: attempt {number}: {error}"),
+        }
+        self.manager.set_working(ended.ok, matches!(next, Next::Try(..)));
+        if ended.trial == Trial::HealthCheck && ended.ok && was_working {
+            return;
+        }
+        let next_attempt_in = match next {
+            Next::Try(Trial::Attempt, at) => Some(at.saturating_sub(ended.ended).as_secs_f64()),
+            _ => None,
+        };
+        let attempt = Attempt {
+            number,
+            error: error.map(|error| error.to_string()),
+            seconds: (ended.ended - ended.started).as_secs_f64(),
+            next_attempt_in,
+        };
+        let call = Call::ServiceAttempt { host: self.manager.options.host.clone(), worker: 0, attempt };
+        self.manager.insist(&call).await;
+    }
+
+    /// One heartbeat per interval, on a grid that starts with the success of an attempt.
+    async fn heartbeats(self: Arc<Self>) {
+        let mut state = self.manager.watch_working();
+        loop {
+            let working = *state.borrow_and_update();
+            if self.lifecycle.beats(working) {
+                self.beat_until_changed(&mut state).await;
+            } else if state.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn beat_until_changed(&self, state: &mut watch::Receiver<bool>) {
+        let mut next = Instant::now();
+        loop {
+            next += self.timing.heartbeat;
+            tokio::select! {
+                biased;
+                _ = state.changed() => return,
+                () = sleep_until(next) => {}
+            }
+            let call = Call::ServiceHeartbeat { host: self.manager.options.host.clone(), worker: 0 };
+            if let Err(error) = self.manager.db.call(call).await {
+                tracing::error!("heartbeat failed: {error}");
+            }
+            // A slow answer skips beats; it never bunches them.
+            while next + self.timing.heartbeat <= Instant::now() {
+                next += self.timing.heartbeat;
+            }
+        }
+    }
+
+    /// Takes casts from this host's queue, each into a task of its own.
+    async fn take_requests(&self, tasks: &mut JoinSet<()>) -> Result<()> {
+        let manager = &self.manager;
+        loop {
+            let mut queue = match manager.bus.consume(&manager.options.host).await {
+                Ok(queue) => queue,
+                Err(error) => {
+                    tracing::warn!("cannot open the request queue: {error}");
+                    sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            loop {
+                let cast = tokio::select! {
+                    biased;
+                    Some(ended) = tasks.join_next() => {
+                        ended.map_err(|error| Error::new(Kind::Internal, "an operation panicked").with_source(error))?;
+                        continue;
+                    }
+                    cast = queue.next() => cast,
+                };
+                let taken = match cast {
+                    Ok(cast) => self.take(cast, tasks, queue.as_mut()).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = taken {
+                    tracing::warn!("the request queue broke: {error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn take(&self, cast: Cast, tasks: &mut JoinSet<()>, queue: &mut dyn crate::bus::Consumer) -> Result<()> {
+        let manager = Arc::clone(&self.manager);
+        if let Method::ResetStatus { status } = cast.method {
+            // One transaction: acknowledged when it is done, so that a crash cannot lose it.
+            reset::reset_status(&manager, &cast.backup_id, status).await?;
+            return queue.acknowledge().await;
+        }
+        queue.acknowledge().await?;
+        let context = cast.context.into();
+        let id = cast.backup_id;
+        tasks.spawn(async move {
+            match cast.method {
+                Method::CreateBackup => create::create_backup(&manager, &context, &id).await,
+                Method::RestoreBackup => restore::restore_backup(&manager, &context, &id).await,
+                Method::DeleteBackup => delete::delete_backup(&manager, &context, &id).await,
+                Method::ResetStatus { .. } => {}
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Manager {
+    /// Repeats a call until the database has taken it.
+    pub(crate) async fn insist(&self, call: &Call) -> serde_json::Value {
+        loop {
+            match self.call(call.clone()).await {
+                Ok(answer) => return answer,
+                Err(error) => tracing::error!("{} failed, trying again: {error}", call.name()),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}

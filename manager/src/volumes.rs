@@ -1,0 +1,57 @@
+//! The port to the volume service: it gives, attaches and detaches devices.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clinker_drivers::Device;
+
+use crate::{Error, Kind, Result};
+
+/// How long the service waits for the volume service.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a device is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Read-only, as the source of a backup.
+    Backup,
+    /// Writable, as the target of a restore.
+    Restore,
+}
+
+/// One attachment: which volume, for which backup, at which host.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Attachment {
+    pub volume_id: String,
+    pub backup_id: String,
+    pub host: String,
+    pub purpose: Purpose,
+}
+
+#[async_trait]
+pub trait Volumes: Send + Sync {
+    async fn attach(&self, attachment: &Attachment) -> Result<Arc<dyn Device>>;
+
+    /// Idempotent: an attachment that is not there is a success.
+    async fn detach(&self, attachment: &Attachment) -> Result<()>;
+}
+
+/// [`Volumes::attach`] with the service's time-out.
+pub(crate) async fn attach(volumes: &dyn Volumes, attachment: &Attachment) -> Result<Arc<dyn Device>> {
+    in_time("attach_volume", volumes.attach(attachment)).await
+}
+
+/// [`Volumes::detach`] with the service's time-out.
+pub(crate) async fn detach(volumes: &dyn Volumes, attachment: &Attachment) -> Result<()> {
+    in_time("detach_volume", volumes.detach(attachment)).await
+}
+
+async fn in_time<T>(operation: &str, request: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(TIMEOUT, request).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::transient(Kind::Timeout, format!("volume did not answer within {}s", TIMEOUT.as_secs()))),
+    }
+    .map_err(|error| error.during(operation))
+}

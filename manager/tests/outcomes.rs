@@ -1,0 +1,461 @@
+//! Section 5 of the design, walked row by row: each row of its table is a row here, played through the real database.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use clinker_manager::db::sqlite::Store;
+use clinker_manager::db::{Begin, Begun, Call, Commit, CommitLog, CreateRequest, Finish, HostChoice, Request};
+use clinker_manager::model::{BackupRow, BackupStatus as B, Operation as Op, Stamp, VolumeRow, VolumeStatus as V};
+use clinker_manager::notify::Attempt;
+use clinker_manager::transitions::{Case, Section5};
+use rusqlite::Connection;
+use serde_json::Value;
+
+const POSIX: &str = "cinder.backup.drivers.posix.PosixBackupDriver";
+const SWIFT: &str = "cinder.backup.drivers.swift.SwiftBackupDriver";
+const OLD_REASON: &str = "an older failure";
+
+/// One row of the table.
+struct Row {
+    /// The first column of the design's table.
+    case: &'static str,
+    operation: Op,
+    /// The backup's and the volume's status when the request arrives.
+    arrives: (B, V),
+    working: bool,
+    /// Made by this driver.
+    ours: bool,
+    /// Another hand sets this status while the operation runs.
+    meanwhile: Option<B>,
+    /// Why the work fails.
+    fails: Option<&'static str>,
+    /// Events as `type(status)`, errors as `type(status): reason`.
+    events: &'static [&'static str],
+    backup: B,
+    volume: (V, Option<V>),
+    fail_reason: Option<&'static str>,
+}
+
+const BASE: Row = Row {
+    case: "",
+    operation: Op::Create,
+    arrives: (B::Creating, V::BackingUp),
+    working: true,
+    ours: true,
+    meanwhile: None,
+    fails: None,
+    events: &[],
+    backup: B::Available,
+    volume: (V::Available, Some(V::BackingUp)),
+    fail_reason: None,
+};
+
+const RESTORE: Row = Row { operation: Op::Restore, arrives: (B::Restoring, V::RestoringBackup), ..BASE };
+const DELETE: Row = Row { operation: Op::Delete, arrives: (B::Deleting, V::Available), ..BASE };
+
+/// Before the operation, `previous_status` of every volume is this.
+const BEFORE: Option<V> = Some(V::Available);
+
+fn table() -> Vec<Row> {
+    let mut rows = create_rows();
+    rows.extend(restore_rows());
+    rows.extend(delete_and_reset_rows());
+    rows
+}
+
+fn create_rows() -> Vec<Row> {
+    vec![
+        Row { case: "create ok", events: &["create.start(creating)", "create.end(available)"], ..BASE },
+        Row {
+            case: "create: not working",
+            working: false,
+            events: &[
+                "create.start(creating)",
+                "create.error(error): service_down: create_backup: the backup service's driver is not initialised",
+            ],
+            backup: B::Error,
+            volume: (V::Available, Some(V::ErrorBackingUp)),
+            fail_reason: Some("service_down: create_backup: the backup service's driver is not initialised"),
+            ..BASE
+        },
+        Row {
+            case: "create: attach, driver or detach fails",
+            fails: Some("quota: backup: put of x"),
+            events: &["create.start(creating)", "create.error(error): quota: backup: put of x"],
+            backup: B::Error,
+            volume: (V::Available, Some(V::ErrorBackingUp)),
+            fail_reason: Some("quota: backup: put of x"),
+            ..BASE
+        },
+        Row {
+            case: "create: volume not backing-up",
+            arrives: (B::Creating, V::Available),
+            events: &[
+                "create.start(creating)",
+                "create.error(error): invalid_volume: create_backup: volume is available, expected backing-up",
+            ],
+            backup: B::Error,
+            volume: (V::Available, BEFORE),
+            fail_reason: Some("invalid_volume: create_backup: volume is available, expected backing-up"),
+            ..BASE
+        },
+        Row {
+            case: "create: backup not creating",
+            arrives: (B::Available, V::BackingUp),
+            events: &[
+                "create.start(available)",
+                "create.error(available): invalid_backup: create_backup: backup is available, expected creating",
+            ],
+            volume: (V::BackingUp, BEFORE),
+            fail_reason: Some(OLD_REASON),
+            ..BASE
+        },
+        Row {
+            case: "create, status changed meanwhile",
+            meanwhile: Some(B::Error),
+            fails: Some("cancelled"),
+            events: &["create.start(creating)", "create.error(error): cancelled"],
+            backup: B::Error,
+            volume: (V::Available, Some(V::ErrorBackingUp)),
+            fail_reason: Some(OLD_REASON),
+            ..BASE
+        },
+        Row {
+            case: "create cancelled by force delete",
+            meanwhile: Some(B::Deleting),
+            fails: Some("cancelled"),
+            events: &["create.start(creating)", "create.error(deleting): cancelled"],
+            backup: B::Deleting,
+            fail_reason: Some(OLD_REASON),
+            ..BASE
+        },
+    ]
+}
+
+fn restore_rows() -> Vec<Row> {
+    let not_working: &[&str] = &[
+        "restore.start(restoring)",
+        "restore.error(available): service_down: restore_backup: the backup service's driver is not initialised",
+    ];
+    let failed: &[&str] = &["restore.start(restoring)", "restore.error(available): integrity: restore: object x"];
+    let not_restoring: &[&str] = &[
+        "restore.start(error)",
+        "restore.error(error): invalid_backup: restore_backup: backup is error, expected restoring",
+    ];
+    let into_new =
+        |row: Row, arrives: B, volume: V| Row { arrives: (arrives, V::Creating), volume: (volume, BEFORE), ..row };
+    let ok = Row {
+        case: "restore ok",
+        events: &["restore.start(restoring)", "restore.end(available)"],
+        volume: (V::Available, BEFORE),
+        ..RESTORE
+    };
+    let down = || Row {
+        case: "restore: not working",
+        working: false,
+        events: not_working,
+        volume: (V::Available, BEFORE),
+        fail_reason: Some(OLD_REASON),
+        ..RESTORE
+    };
+    let fails = || Row {
+        case: "restore fails",
+        fails: Some("integrity: restore: object x"),
+        events: failed,
+        volume: (V::ErrorRestoring, BEFORE),
+        fail_reason: Some(OLD_REASON),
+        ..RESTORE
+    };
+    let unwanted = || Row {
+        case: "restore: backup not restoring",
+        arrives: (B::Error, V::RestoringBackup),
+        events: not_restoring,
+        backup: B::Error,
+        volume: (V::Available, BEFORE),
+        fail_reason: Some(OLD_REASON),
+        ..RESTORE
+    };
+    vec![
+        ok,
+        down(),
+        into_new(down(), B::Restoring, V::Error),
+        fails(),
+        into_new(fails(), B::Restoring, V::Error),
+        Row {
+            case: "restore cancelled by a status change",
+            meanwhile: Some(B::Error),
+            fails: Some("cancelled"),
+            events: &["restore.start(restoring)", "restore.error(error): cancelled"],
+            backup: B::Error,
+            volume: (V::Error, BEFORE),
+            fail_reason: Some(OLD_REASON),
+            ..RESTORE
+        },
+        Row {
+            case: "restore: volume in a wrong status",
+            arrives: (B::Restoring, V::InUse),
+            events: &[
+                "restore.start(restoring)",
+                "restore.error(available): invalid_volume: restore_backup: volume is in-use, expected restoring-backup \
+                 or creating",
+            ],
+            volume: (V::InUse, BEFORE),
+            fail_reason: Some(OLD_REASON),
+            ..RESTORE
+        },
+        unwanted(),
+        into_new(unwanted(), B::Error, V::Error),
+        Row {
+            case: "restore: other driver's backup",
+            ours: false,
+            events: &[
+                "restore.start(restoring)",
+                "restore.error(available): invalid_backup: restore_backup: the backup was made by another driver",
+            ],
+            volume: (V::Available, BEFORE),
+            fail_reason: Some(OLD_REASON),
+            ..RESTORE
+        },
+    ]
+}
+
+fn delete_and_reset_rows() -> Vec<Row> {
+    let unchanged = (V::Available, BEFORE);
+    vec![
+        Row {
+            case: "delete ok",
+            events: &["delete.start(deleting)", "delete.end(deleted)"],
+            backup: B::Deleted,
+            volume: unchanged,
+            fail_reason: Some(OLD_REASON),
+            ..DELETE
+        },
+        Row {
+            case: "delete: any failure",
+            fails: Some("unreachable: list of x"),
+            events: &["delete.start(deleting)", "delete.error(error_deleting): unreachable: list of x"],
+            backup: B::ErrorDeleting,
+            volume: unchanged,
+            fail_reason: Some("unreachable: list of x"),
+            ..DELETE
+        },
+        Row {
+            case: "delete: other driver",
+            ours: false,
+            events: &[
+                "delete.start(deleting)",
+                "delete.error(error_deleting): invalid_backup: delete_backup: the backup was made by another driver",
+            ],
+            backup: B::ErrorDeleting,
+            volume: unchanged,
+            fail_reason: Some("invalid_backup: delete_backup: the backup was made by another driver"),
+            ..DELETE
+        },
+        Row {
+            case: "delete: not working",
+            working: false,
+            events: &[
+                "delete.start(deleting)",
+                "delete.error(error_deleting): service_down: delete_backup: the backup service's driver is not \
+                 initialised",
+            ],
+            backup: B::ErrorDeleting,
+            volume: unchanged,
+            fail_reason: Some("service_down: delete_backup: the backup service's driver is not initialised"),
+            ..DELETE
+        },
+        Row {
+            case: "delete: backup not deleting",
+            arrives: (B::Available, V::Available),
+            events: &[
+                "delete.start(available)",
+                "delete.error(available): invalid_backup: delete_backup: backup is available, expected deleting",
+            ],
+            volume: unchanged,
+            fail_reason: Some(OLD_REASON),
+            ..DELETE
+        },
+        Row {
+            case: "delete, status changed meanwhile",
+            meanwhile: Some(B::Available),
+            events: &["delete.start(deleting)", "delete.error(available): cancelled"],
+            volume: unchanged,
+            fail_reason: Some(OLD_REASON),
+            ..DELETE
+        },
+        Row {
+            case: "reset-status",
+            operation: Op::ResetStatus,
+            arrives: (B::Creating, V::Available),
+            events: &["reset_status.end(error)"],
+            backup: B::Error,
+            volume: unchanged,
+            fail_reason: Some(OLD_REASON),
+            ..BASE
+        },
+        Row {
+            case: "reset-status: other driver's backup",
+            operation: Op::ResetStatus,
+            arrives: (B::Creating, V::Available),
+            ours: false,
+            events: &[
+                "reset_status.error(creating): invalid_backup: reset_status: the backup was made by another driver",
+            ],
+            backup: B::Creating,
+            volume: unchanged,
+            fail_reason: Some(OLD_REASON),
+            ..BASE
+        },
+    ]
+}
+
+#[test]
+fn every_row_of_section_5_ends_as_the_design_says() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let reached: BTreeSet<String> =
+        table().iter().map(|row| format!("{:?}", runtime.block_on(async { play(row) }))).collect();
+    // 18 cases; a new one must get a row.
+    let all: BTreeSet<String> = Case::ALL.iter().map(|case| format!("{case:?}")).collect();
+    assert_eq!(reached, all);
+}
+
+/// Plays one row; the case in which it ended.
+fn play(row: &Row) -> Case {
+    let mut database = Database::new();
+    database.prepare(row);
+    let begun = database.begin(row);
+    let case = begun.ended.unwrap_or_else(|| {
+        if let Some(status) = row.meanwhile {
+            database.call(Call::BackupSetStatus { backup_id: "b".into(), status });
+        }
+        from(database.call(Call::OpFinish(Finish {
+            operation: row.operation,
+            backup_id: "b".into(),
+            host: "h".into(),
+            error: row.fails.map(str::to_owned),
+            object_count: 3,
+        })))
+    });
+    let backup: BackupRow = from(database.call(Call::BackupGet { backup_id: "b".into() }));
+    let volume: VolumeRow = from(database.call(Call::VolumeGet { volume_id: "v".into() }));
+    let context = format!("{} (volume arrives {})", row.case, row.arrives.1);
+    assert_eq!(database.events(), row.events, "{context}: events");
+    assert_eq!(backup.status, row.backup, "{context}: backup");
+    assert_eq!((volume.status, volume.previous_status), row.volume, "{context}: volume");
+    assert_eq!(backup.fail_reason.as_deref(), row.fail_reason, "{context}: fail_reason");
+    assert!(backup.open_events.is_empty(), "{context}: an operation stays open");
+    case
+}
+
+/// The real store in a file, with a log of what it commits, and a second connection that arranges rows.
+struct Database {
+    store: Store,
+    log: Arc<Log>,
+    calls: u64,
+    by_hand: Connection,
+    _file: tempfile::NamedTempFile,
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<Commit>>);
+
+impl CommitLog for Log {
+    fn committed(&self, commit: &Commit) {
+        self.0.lock().unwrap().push(commit.clone());
+    }
+}
+
+impl Database {
+    fn new() -> Database {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || {
+            let connection = Connection::open(file.path()).unwrap();
+            connection.pragma_update(None, "synchronous", false).unwrap();
+            connection
+        };
+        let log = Arc::new(Log::default());
+        let env = clinker_env::real::env();
+        let store = Store::open(open(), env, Arc::new(Section5), Some(log.clone())).unwrap();
+        Database { store, log, calls: 0, by_hand: open(), _file: file }
+    }
+
+    fn call(&mut self, call: Call) -> Value {
+        self.calls += 1;
+        let now = Stamp("2026-01-01T00:00:00Z".parse().unwrap());
+        self.store.apply(Request { key: self.calls.to_string(), now, call }).unwrap()
+    }
+
+    /// Rows as they are when the request arrives: made by the API, then arranged by hand.
+    fn prepare(&mut self, row: &Row) {
+        let volume = VolumeRow {
+            id: "v".into(),
+            display_name: Some("vol-1".into()),
+            size: 1,
+            status: V::Available,
+            previous_status: None,
+            availability_zone: "nova".into(),
+            src_backup_id: None,
+        };
+        let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());
+        let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
+        let request = CreateRequest {
+            backup_id: "b".into(),
+            user_id: "user".into(),
+            project_id: "project".into(),
+            volume_id: "v".into(),
+            display_name: Some("first".into()),
+            display_description: None,
+            container: None,
+            incremental: false,
+            force: false,
+            availability_zone: None,
+        };
+        self.call(Call::VolumeCreate { volume });
+        self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.into(), availability_zone });
+        self.call(Call::ServiceAttempt { host, worker: 0, attempt });
+        self.call(Call::ApiCreate { request, choice: HostChoice { service_down_time: u64::MAX, pick: 0 } });
+        let service = (row.operation != Op::Create).then_some(if row.ours { POSIX } else { SWIFT });
+        let open = if row.operation == Op::ResetStatus { "[\"reset_status\"]" } else { "[]" };
+        let (backup, volume) = row.arrives;
+        self.by_hand
+            .execute(
+                "UPDATE backups SET status = ?1, service = ?2, fail_reason = ?3, restore_volume_id = 'v', open_events = ?4",
+                (backup.as_str(), service, OLD_REASON, open),
+            )
+            .unwrap();
+        self.by_hand
+            .execute("UPDATE volumes SET status = ?1, previous_status = 'available'", [volume.as_str()])
+            .unwrap();
+    }
+
+    fn begin(&mut self, row: &Row) -> Begun {
+        self.log.0.lock().unwrap().clear();
+        from(self.call(Call::OpBegin(Begin {
+            operation: row.operation,
+            backup_id: "b".into(),
+            host: "h".into(),
+            driver: POSIX.into(),
+            availability_zone: "nova".into(),
+            working: row.working,
+            status: (row.operation == Op::ResetStatus).then_some(B::Error),
+        })))
+    }
+
+    fn events(&self) -> Vec<String> {
+        let commits = self.log.0.lock().unwrap();
+        commits.iter().flat_map(|commit| &commit.outbox).map(|queued| event(&queued.message)).collect()
+    }
+}
+
+fn event(message: &Value) -> String {
+    let event_type = message["event_type"].as_str().unwrap().trim_start_matches("backup.");
+    let status = message["payload"]["status"].as_str().unwrap();
+    match message["priority"].as_str().unwrap() {
+        "ERROR" => format!("{event_type}({status}): {}", message["payload"]["fail_reason"].as_str().unwrap()),
+        _ => format!("{event_type}({status})"),
+    }
+}
+
+fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
