@@ -22,6 +22,6 @@ pub mod service;
 pub mod state;
 pub mod transitions;
 pub mod volumes;
-mod wire;
+pub mod wire;
 
 pub use clinker_drivers::{Error, Kind, Result};

@@ -141,7 +141,7 @@ pub struct VolumeRow {
 }
 
 /// A moment of wall-clock time; as text in the database always with six fractional digits, so that it sorts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Timestamp);
 
 impl Stamp {

@@ -45,4 +45,7 @@ pub trait File: Send + Sync {
     /// Makes the contents durable (fsync).
     async fn sync_all(&self) -> io::Result<()>;
     async fn len(&self) -> io::Result<u64>;
+    async fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len().await? == 0)
+    }
 }

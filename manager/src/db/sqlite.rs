@@ -89,9 +89,7 @@ impl Store {
         log: Option<Arc<dyn CommitLog>>,
     ) -> Result<Store> {
         connection.execute_batch(SCHEMA).map_err(sql)?;
-        let mut store = Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now() };
-        store.boot()?;
-        Ok(store)
+        Ok(Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now() })
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
