@@ -1,5 +1,6 @@
 //! The reference engine: turmoil. Time moves in ticks, messages at their borders; hosts have a runtime each.
 
+mod sockets;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::host::enter_host;
 use crate::isolate::require_tokio_unstable;
 use crate::panics::capture;
 use crate::world::{BoxError, Software, World, WorldConfig, WorldError};
+use sockets::Sockets;
 use wire::TurmoilWire;
 
 /// Segments in flight per stream, and connections that nobody has accepted yet; turmoil panics when the latter overflow.
@@ -31,6 +33,7 @@ pub struct TurmoilWorld {
     sim: Sim<'static>,
     fabric: Arc<Fabric>,
     time: Arc<SimTime>,
+    sockets: Arc<Sockets>,
     /// Names in order of addition.
     hosts: Vec<String>,
     /// Links on which turmoil holds messages, as pairs of names in order of addition.
@@ -74,6 +77,7 @@ impl TurmoilWorld {
             sim,
             fabric: Fabric::new(config, Arc::clone(&time) as Arc<dyn Time>),
             time,
+            sockets: Arc::default(),
             hosts: Vec::new(),
             held: BTreeSet::new(),
             ended: Ended::default(),
@@ -141,14 +145,15 @@ impl World for TurmoilWorld {
             return refuse("twice");
         }
         let fabric = Arc::clone(&self.fabric);
-        let ended = Arc::clone(&self.ended);
+        let (ended, sockets) = (Arc::clone(&self.ended), Arc::clone(&self.sockets));
         let host: Arc<str> = name.into();
         let software = Rc::new(software);
         self.sim.host(name, move || {
             let (fabric, host, software) = (Arc::clone(&fabric), Arc::clone(&host), Rc::clone(&software));
-            let ended = Arc::clone(&ended);
+            let (ended, sockets) = (Arc::clone(&ended), Arc::clone(&sockets));
             async move {
-                let env = fabric.env(&host, Arc::new(TurmoilWire));
+                let wire = TurmoilWire { host: Arc::clone(&host), sockets };
+                let env = fabric.env(&host, Arc::new(wire));
                 supervise(host, async move { software(env).await }, ended).await;
                 Ok(())
             }
@@ -174,7 +179,8 @@ impl World for TurmoilWorld {
     }
 
     fn kill(&mut self, host: &str) {
-        self.sim.crash(host);
+        let sockets = Arc::clone(&self.sockets);
+        sockets.while_dying(host, || self.sim.crash(host));
     }
 
     fn start(&mut self, host: &str) {
