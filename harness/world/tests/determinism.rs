@@ -73,6 +73,42 @@ fn the_same_seed_gives_the_same_hash_on_two_threads() {
     assert!(notes.iter().any(|note| note.ends_with("left")) && notes.iter().any(|note| note.ends_with("right")));
 }
 
+/// tokio once decided the order in which peers saw a crashed host's connections end: it drops the tasks of a runtime by
+/// task number modulo a small power of two, and task numbers count through the whole process.
+#[test]
+fn a_crash_ends_connections_in_the_order_of_their_opening_whatever_the_task_numbers() {
+    for shift in 0..8 {
+        isolated(|| {
+            let scratch = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            (0..shift).for_each(|_| drop(scratch.spawn(async {})));
+            let notes = Notes::default();
+            let mut world = world(1);
+            world.add_host("server", echo_server()).unwrap();
+            let seen = notes.clone();
+            let client = software(move |env| {
+                let notes = seen.clone();
+                async move {
+                    use tokio::io::AsyncReadExt;
+                    for n in 0..6 {
+                        let mut stream = env.net.connect("server", 7).await?;
+                        let (env, notes) = (env.clone(), notes.clone());
+                        tokio::spawn(async move {
+                            let end = stream.read(&mut [0; 8]).await.unwrap();
+                            notes.add(&env, format!("{n} {end}"));
+                        });
+                    }
+                    std::future::pending().await
+                }
+            });
+            world.add_host("client", client).unwrap();
+            run_to(&mut world, secs(1));
+            world.crash("server").unwrap();
+            run_to(&mut world, secs(2));
+            assert_eq!(notes.texts(), ["0 0", "1 0", "2 0", "3 0", "4 0", "5 0"], "shift {shift}");
+        });
+    }
+}
+
 #[test]
 fn another_seed_gives_another_run() {
     assert_ne!(on_a_thread(1, false).0, on_a_thread(2, false).0);

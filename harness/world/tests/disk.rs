@@ -26,10 +26,7 @@ where
         let disk = world.fabric().new_disk("store", ROOT);
         let body = body(disk.clone(), disk.mount("host"), world.journal());
         let body = Rc::new(RefCell::new(Some(body)));
-        let once = software(move |_| {
-            let body = body.borrow_mut().take().expect("no host restarts here");
-            body
-        });
+        let once = software(move |_| body.borrow_mut().take().expect("no host restarts here"));
         world.add_host("host", once).unwrap();
         world.advance(secs(1000)).unwrap();
         assert!(!world.is_running("host"), "the test's body has not ended");

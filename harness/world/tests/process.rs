@@ -5,7 +5,7 @@ mod common;
 use clinker_env::Work;
 use clinker_model::Fault;
 use clinker_model::fault::{Skew, When};
-use clinker_world::{Signal, World, WorldError, current_host};
+use clinker_world::{Signal, SoftwareFuture, World, WorldError, current_host};
 use common::*;
 
 #[test]
@@ -210,18 +210,13 @@ fn three_jobs_on_two_cores_take_what_their_bytes_cost() {
     });
 }
 
-fn failure(run: impl Fn() -> common_failure::Run + 'static) -> WorldError {
+fn failure(run: impl Fn() -> SoftwareFuture + 'static) -> WorldError {
     let mut world = world(1);
     world.add_host("bystander", echo_server()).unwrap();
     world.add_host("culprit", software(move |_| run())).unwrap();
     let first = world.advance(secs(5)).unwrap_err();
     assert_eq!(world.advance(secs(9)).unwrap_err().to_string(), first.to_string());
     first
-}
-
-mod common_failure {
-    use clinker_world::SoftwareFuture;
-    pub type Run = SoftwareFuture;
 }
 
 #[test]
