@@ -1,1 +1,35 @@
-//! x
+//! Simulated worlds: hosts, a network, disks, clocks and cores in virtual time, with faults on purpose.
+//!
+//! Start with [`World`], the trait in front of every engine, and [`TurmoilWorld`], the reference engine. What all engines
+//! share (the journal, crash points, held and refused links, random streams) is in [`Fabric`]; an engine only moves bytes
+//! and time. Software runs on a host with an [`Env`](clinker_env::Env) whose ports are the ones of this crate.
+//!
+//! One run belongs to one fresh thread ([`run_isolated`]): thread-local state of libraries would otherwise differ
+//! between the first and the second run of a seed.
+
+mod clock;
+mod cpu;
+pub mod disk;
+mod fabric;
+mod gate;
+mod host;
+mod isolate;
+mod journal;
+mod links;
+mod net;
+mod panics;
+mod rng;
+mod stream;
+pub mod trace;
+mod turmoil;
+mod wire;
+mod world;
+
+pub use disk::SimDisk;
+pub use fabric::Fabric;
+pub use gate::{Gate, Gates};
+pub use host::current_host;
+pub use isolate::{require_tokio_unstable, run_isolated};
+pub use journal::SimJournal;
+pub use turmoil::TurmoilWorld;
+pub use world::{BoxError, Signal, Signals, Software, SoftwareFuture, World, WorldConfig, WorldError};

@@ -1,0 +1,124 @@
+//! Crash points: where a port call may be the last thing a process does.
+//!
+//! A parked host makes no further port call, so nothing that the process would have done after the point has an effect,
+//! although an engine with ticks ends the process only at the end of the tick.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use clinker_model::fault::When;
+use clinker_model::{FaultId, Journal as _};
+
+use crate::journal::SimJournal;
+use crate::world::{Signal, Signals};
+
+/// The gates of all hosts. Cheap to clone.
+#[derive(Clone)]
+pub struct Gates(Arc<Inner>);
+
+struct Inner {
+    journal: Arc<SimJournal>,
+    signals: Signals,
+    hosts: Mutex<BTreeMap<String, Arc<State>>>,
+}
+
+/// The crash points of one host. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    state: Arc<State>,
+    gates: Gates,
+}
+
+struct State {
+    host: String,
+    parked: AtomicBool,
+    armed: Mutex<BTreeMap<FaultId, Armed>>,
+}
+
+struct Armed {
+    point: String,
+    when: When,
+    /// Passes until it fires.
+    left: u64,
+}
+
+impl Gates {
+    pub(crate) fn new(journal: Arc<SimJournal>, signals: Signals) -> Gates {
+        Gates(Arc::new(Inner { journal, signals, hosts: Mutex::default() }))
+    }
+
+    pub fn gate(&self, host: &str) -> Gate {
+        Gate { state: self.state(host), gates: self.clone() }
+    }
+
+    fn state(&self, host: &str) -> Arc<State> {
+        let mut hosts = self.0.hosts.lock().expect("no panic while the lock is held");
+        let state = hosts.entry(host.to_owned()).or_insert_with(|| {
+            Arc::new(State { host: host.to_owned(), parked: AtomicBool::new(false), armed: Mutex::default() })
+        });
+        Arc::clone(state)
+    }
+
+    pub(crate) fn arm(&self, id: FaultId, host: &str, point: &str, when: When, nth: u64) {
+        let armed = Armed { point: point.to_owned(), when, left: nth.max(1) };
+        self.state(host).armed.lock().expect("no panic while the lock is held").insert(id, armed);
+    }
+
+    pub(crate) fn disarm(&self, id: FaultId) {
+        for state in self.0.hosts.lock().expect("no panic while the lock is held").values() {
+            state.armed.lock().expect("no panic while the lock is held").remove(&id);
+        }
+    }
+
+    pub(crate) fn unpark(&self, host: &str) {
+        self.state(host).parked.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Gate {
+    pub fn host(&self) -> &str {
+        &self.state.host
+    }
+
+    /// Passes a point: `<port>.<call>` before or after the call. Never returns when the process ends here.
+    pub async fn pass(&self, port_call: &str, when: When) {
+        if !self.is_parked()
+            && let Some(fault) = self.fires(port_call, when)
+        {
+            self.state.parked.store(true, Ordering::Relaxed);
+            let side = if when == When::Before { "before" } else { "after" };
+            self.gates.0.journal.bite(fault, self.host(), &format!("the process ended {side} {port_call}"));
+            self.gates.0.signals.raise(Signal::PointReached { host: self.host().to_owned(), fault });
+        }
+        self.hold_if_parked().await;
+    }
+
+    /// Whether the process has reached its end and only waits for being dropped.
+    pub fn is_parked(&self) -> bool {
+        self.state.parked.load(Ordering::Relaxed)
+    }
+
+    /// Never returns on a parked host; for ports that are no points themselves.
+    pub async fn hold_if_parked(&self) {
+        if self.is_parked() {
+            pending::<()>().await;
+        }
+    }
+
+    fn fires(&self, port_call: &str, when: When) -> Option<FaultId> {
+        let mut armed = self.state.armed.lock().expect("no panic while the lock is held");
+        let mut fired = None;
+        for (id, one) in armed.iter_mut().filter(|(_, one)| one.point == port_call && one.when == when) {
+            one.left = one.left.saturating_sub(1);
+            if one.left == 0 && fired.is_none() {
+                fired = Some(*id);
+            }
+        }
+        if let Some(id) = fired {
+            armed.remove(&id);
+        }
+        fired
+    }
+}

@@ -1,0 +1,114 @@
+//! The network port of a simulated host: the engine's wire with crash points, faults, bites and the trace over it.
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clinker_env::{BoxStream, Listener, Net};
+use clinker_model::fault::When;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::gate::Gate;
+use crate::journal::SimJournal;
+use crate::links::Links;
+use crate::stream::{End, SimStream};
+use crate::trace::Kind;
+use crate::wire::{RawListener, RawStream, Wire};
+
+/// What the ports and streams of one host share.
+pub(crate) struct Place {
+    pub(crate) gate: Gate,
+    pub(crate) links: Arc<Links>,
+    pub(crate) journal: Arc<SimJournal>,
+}
+
+pub(crate) struct SimNet {
+    wire: Arc<dyn Wire>,
+    place: Arc<Place>,
+    latency: Duration,
+}
+
+impl SimNet {
+    pub(crate) fn new(
+        wire: Arc<dyn Wire>,
+        gate: Gate,
+        links: Arc<Links>,
+        journal: Arc<SimJournal>,
+        latency: Duration,
+    ) -> SimNet {
+        SimNet { wire, place: Arc::new(Place { gate, links, journal }), latency }
+    }
+
+    /// A connection, or the refusal one round trip after the SYN (or after what made the peer refuse).
+    async fn dial(&self, host: &str, port: u16) -> io::Result<RawStream> {
+        let from = self.place.gate.host();
+        let links = &self.place.links;
+        tokio::select! {
+            biased;
+            () = links.refused(from, host) => {}
+            raw = self.wire.connect(host, port) => return raw,
+        }
+        links.bite_refusals(from, host);
+        tokio::time::sleep(2 * self.latency).await;
+        Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("connection refused by {host}:{port}")))
+    }
+}
+
+#[async_trait]
+impl Net for SimNet {
+    async fn connect(&self, host: &str, port: u16) -> io::Result<BoxStream> {
+        let Place { gate, links, journal } = &*self.place;
+        gate.pass("net.connect", When::Before).await;
+        let peer = xxh3_64(host.as_bytes());
+        journal.event(gate.host(), Kind::Connect, 0, port.into(), peer);
+        if !links.hosts().iter().any(|known| known == host) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no host is named {host}")));
+        }
+        links.bite_holds(gate.host(), host, "connect to");
+        let dialled = self.dial(host, port).await;
+        gate.pass("net.connect", When::After).await;
+        match dialled {
+            Ok(raw) => Ok(SimStream::open(raw, End::Client, &self.place)),
+            Err(error) => {
+                journal.event(gate.host(), Kind::Refused, 0, port.into(), peer);
+                Err(error)
+            }
+        }
+    }
+
+    async fn listen(&self, port: u16) -> io::Result<Box<dyn Listener>> {
+        self.place.gate.hold_if_parked().await;
+        let raw = self.wire.listen(port).await?;
+        self.place.journal.event(self.place.gate.host(), Kind::Listen, 0, raw.port().into(), 0);
+        Ok(Box::new(SimListener { raw, place: Arc::clone(&self.place) }))
+    }
+}
+
+struct SimListener {
+    raw: Box<dyn RawListener>,
+    place: Arc<Place>,
+}
+
+#[async_trait]
+impl Listener for SimListener {
+    async fn accept(&mut self) -> io::Result<BoxStream> {
+        loop {
+            self.place.gate.hold_if_parked().await;
+            let raw = self.raw.accept().await?;
+            if self.place.gate.is_parked() {
+                return pending().await;
+            }
+            // Its SYN was on the way when the refusal began; the client has its answer already.
+            if self.place.links.is_refusing(self.place.gate.host()) {
+                continue;
+            }
+            return Ok(SimStream::open(raw, End::Server, &self.place));
+        }
+    }
+
+    fn port(&self) -> u16 {
+        self.raw.port()
+    }
+}

@@ -1,0 +1,200 @@
+//! The trait in front of every engine, with what goes in (software, faults) and what comes out (signals, errors).
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clinker_env::Env;
+use clinker_model::{Entry, Fault, FaultId, Journal as _};
+use jiff::Timestamp;
+
+use crate::{Fabric, Gate, SimDisk, SimJournal};
+
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a process of a host does until it ends. `Ok` is an ordinary exit; an error fails the run.
+pub type SoftwareFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;
+
+/// Makes the process of a host; called at its start and at each restart.
+pub type Software = Box<dyn Fn(Env) -> SoftwareFuture>;
+
+/// What a world is determined by, besides its software.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    pub seed: u64,
+    /// Step of an engine that advances in steps; messages move at its borders.
+    pub tick: Duration,
+    /// Wall-clock time at the start.
+    pub epoch: Timestamp,
+    /// One way, of every link.
+    pub latency: Duration,
+    /// Modelled cores per host.
+    pub cores: usize,
+    /// Keeps trace events in memory for comparison; the hash is computed in any case.
+    pub keep_trace: bool,
+}
+
+impl WorldConfig {
+    pub fn new(seed: u64) -> WorldConfig {
+        WorldConfig {
+            seed,
+            tick: Duration::from_millis(10),
+            // 2026-01-01T00:00:00Z
+            epoch: Timestamp::constant(1_767_225_600, 0),
+            latency: Duration::from_millis(1),
+            cores: 2,
+            keep_trace: true,
+        }
+    }
+}
+
+/// Something that the caller of [`World::advance`] should act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// The crash point of `fault` was reached: `host` is parked and waits for [`World::crash`].
+    PointReached { host: String, fault: FaultId },
+    /// Software has declared that all is done.
+    Done,
+}
+
+/// The handle by which software raises signals. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Signals(Arc<Mutex<VecDeque<Signal>>>);
+
+impl Signals {
+    /// Ends the current [`World::advance`] as soon as the engine can, with [`Signal::Done`].
+    pub fn done(&self) {
+        self.raise(Signal::Done);
+    }
+
+    pub(crate) fn raise(&self, signal: Signal) {
+        self.0.lock().expect("no panic while the lock is held").push_back(signal);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().expect("no panic while the lock is held").is_empty()
+    }
+
+    fn take(&self) -> Vec<Signal> {
+        self.0.lock().expect("no panic while the lock is held").drain(..).collect()
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error("tokio was built without `--cfg tokio_unstable`, so its scheduler cannot be seeded: unset RUSTFLAGS")]
+    TokioUnstable,
+    #[error("host `{host}` ended with an error: {reason}")]
+    Software { host: String, reason: String },
+    #[error("host `{host}` panicked: {message}")]
+    Panic { host: String, message: String },
+    #[error("no host is named `{host}`; there are: {known}")]
+    UnknownHost { host: String, known: String },
+    #[error("host `{host}` was added {why}")]
+    AddHost { host: String, why: &'static str },
+    #[error("fault {id} (`{name}`) is not one of the world's own: hold, refuse, skew, crash")]
+    NotMine { id: FaultId, name: &'static str },
+}
+
+/// A simulated network of hosts in virtual time.
+///
+/// Required methods are what differs between engines; callers use the provided ones and [`World::advance`].
+pub trait World {
+    /// What all engines share.
+    fn fabric(&self) -> &Arc<Fabric>;
+
+    /// Adds a host that runs `software`. Only before the first [`World::advance`].
+    fn add_host(&mut self, name: &str, software: Software) -> Result<(), WorldError>;
+
+    /// Runs until `until` (virtual time since the start), or until a signal is raised; returns the virtual time reached,
+    /// which an engine with ticks rounds up. Returns at once while signals wait to be taken.
+    ///
+    /// Fails when software ends with an error or panics; every later call then fails in the same way.
+    fn advance(&mut self, until: Duration) -> Result<Duration, WorldError>;
+
+    /// Engine part of [`World::crash`]: drops everything that runs on a host. The name is known.
+    fn kill(&mut self, host: &str);
+
+    /// Engine part of [`World::restart`]: runs the host's software from its beginning. The name is known.
+    fn start(&mut self, host: &str);
+
+    /// Engine part of `hold`: makes the links agree with [`Fabric::is_held`].
+    fn sync_links(&mut self);
+
+    /// Virtual time since the start.
+    fn now(&self) -> Duration {
+        self.fabric().now()
+    }
+
+    fn journal(&self) -> Arc<SimJournal> {
+        Arc::clone(self.fabric().journal())
+    }
+
+    fn signals(&self) -> Signals {
+        self.fabric().signals().clone()
+    }
+
+    fn take_signals(&mut self) -> Vec<Signal> {
+        self.fabric().signals().take()
+    }
+
+    /// The crash points of a host, for wrappers around ports that are not the world's (`db.op_finish` …).
+    fn gate(&self, host: &str) -> Gate {
+        self.fabric().gates().gate(host)
+    }
+
+    /// The host's own disk, which is `Env::fs` unless the software replaces it. It outlives crashes.
+    fn disk(&self, host: &str) -> SimDisk {
+        self.fabric().disk(host)
+    }
+
+    /// Starts one of the world's own faults: `hold`, `refuse`, `skew`, and `crash`, which without a point ends the process
+    /// at once and with a point arms it (a [`Signal::PointReached`] asks for [`World::crash`]). Restarting is the caller's.
+    fn begin(&mut self, id: FaultId, fault: &Fault) -> Result<(), WorldError> {
+        let fabric = Arc::clone(self.fabric());
+        fabric.begin(id, fault)?;
+        match fault {
+            Fault::Hold(_) => self.sync_links(),
+            Fault::Crash(crash) if crash.point.is_none() && self.is_running(&crash.host) => {
+                fabric.journal().bite(id, &crash.host, "the process ended");
+                self.crash(&crash.host)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends a fault; unknown ids are ignored.
+    fn end(&mut self, id: FaultId) {
+        self.fabric().end(id);
+        self.sync_links();
+    }
+
+    /// Ends the host's process at once: its memory is gone, its disks and random streams are not.
+    fn crash(&mut self, host: &str) -> Result<(), WorldError> {
+        let fabric = Arc::clone(self.fabric());
+        fabric.known(host)?;
+        if fabric.links().set_running(host, false) {
+            self.kill(host);
+            fabric.journal().record(host, Entry::Host { what: "crashed".to_owned() });
+        }
+        fabric.gates().unpark(host);
+        Ok(())
+    }
+
+    /// Starts the host's process; one that still runs is ended first.
+    fn restart(&mut self, host: &str) -> Result<(), WorldError> {
+        self.crash(host)?;
+        let fabric = Arc::clone(self.fabric());
+        fabric.journal().record(host, Entry::Host { what: "restarted".to_owned() });
+        fabric.links().set_running(host, true);
+        self.start(host);
+        Ok(())
+    }
+
+    fn is_running(&self, host: &str) -> bool {
+        self.fabric().links().is_running(host)
+    }
+}
