@@ -19,6 +19,6 @@ pub mod swift;
 pub use capability::Capabilities;
 pub use context::RequestContext;
 pub use device::Device;
-pub use driver::{Backup, BackupControl, BackupDriver, RestoreControl};
+pub use driver::{Backup, BackupControl, BackupDriver, BackupUpdate, RestoreControl};
 pub use error::{Error, Kind, Result};
 pub use options::{Options, Secret};

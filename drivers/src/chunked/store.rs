@@ -59,4 +59,9 @@ pub trait ChunkStore: Send + Sync {
 
     /// Removes an object; one that is not there is a success.
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()>;
+
+    /// Removes what a crashed run left of a put to names with `prefix`, where such a thing can exist and is not listed.
+    async fn discard_partial(&self, _context: &RequestContext, _container: &str, _prefix: &str) -> Result<()> {
+        Ok(())
+    }
 }

@@ -1,0 +1,115 @@
+//! Writing a chain of backups to a volume, oldest first, every byte verified before it is written.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use clinker_env::Work;
+
+use super::ChunkedDriver;
+use super::compress::Algorithm;
+use super::coverage::Coverage;
+use super::plan::{self, Planned};
+use super::verify::Verifier;
+use crate::{Backup, Device, Error, Kind, RequestContext, RestoreControl, Result};
+
+/// The unit in which zeros are left out on a new volume, counted from an object's start.
+const SPARSE_PIECE: usize = 1 << 20;
+
+pub(super) async fn restore(
+    driver: &ChunkedDriver,
+    context: &RequestContext,
+    chain: &[Backup],
+    device: &dyn Device,
+    volume_is_new: bool,
+    control: &dyn RestoreControl,
+) -> Result<()> {
+    let plan = plan::read(driver, context, chain, device.len()).await?;
+    if plan.hashes.is_none() {
+        control.warn(&format!("object {} is missing: only md5 is checked", plan.hash_list_name));
+    }
+    let verifier = Verifier::new(driver, &plan, device.len());
+    let mut writer = Writer { device, volume_is_new, written: Coverage::default() };
+    for (index, planned) in plan.objects.iter().enumerate() {
+        control.check_cancelled().await?;
+        let data = fetch(driver, context, planned).await?;
+        verifier.check_object(index, &data).await?;
+        writer.write(planned.object.offset, data).await?;
+        device.flush().await?;
+    }
+    verifier.read_back(device).await?;
+    device.flush().await
+}
+
+async fn fetch(driver: &ChunkedDriver, context: &RequestContext, planned: &Planned) -> Result<Bytes> {
+    let Planned { container, object, algorithm } = planned;
+    let (algorithm, length) = (*algorithm, object.length);
+    let stored = driver.store.get(context, container, &object.name).await?;
+    let data = if algorithm == Algorithm::None {
+        algorithm.unpack(stored, length)
+    } else {
+        driver.env.compute(Work::Other, length, move || algorithm.unpack(stored, length)).await
+    };
+    data.map_err(|wrong| Error::new(Kind::Integrity, format!("object {} {wrong}", object.name)))
+}
+
+struct Writer<'a> {
+    device: &'a dyn Device,
+    volume_is_new: bool,
+    /// Where a new volume no longer is all zeros.
+    written: Coverage,
+}
+
+impl Writer<'_> {
+    async fn write(&mut self, offset: u64, data: Bytes) -> Result<()> {
+        if !self.volume_is_new {
+            return self.device.write_at(offset, data).await;
+        }
+        for run in self.needed_runs(offset, &data) {
+            let (start, end) = (offset + run.start as u64, offset + run.end as u64);
+            self.device.write_at(start, data.slice(run)).await?;
+            self.written.overwrite(start..end, 0);
+        }
+        Ok(())
+    }
+
+    /// All but the pieces that are zero and go where the new volume still is.
+    fn needed_runs(&self, offset: u64, data: &[u8]) -> Vec<Range<usize>> {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        let mut start = 0;
+        for piece in data.chunks(SPARSE_PIECE) {
+            let range = start..start + piece.len();
+            start = range.end;
+            let target = offset + range.start as u64..offset + range.end as u64;
+            if is_zero(piece) && !self.written.touches(target) {
+                continue;
+            }
+            match runs.last_mut() {
+                Some(run) if run.end == range.start => run.end = range.end,
+                _ => runs.push(range),
+            }
+        }
+        runs
+    }
+}
+
+/// Compares the data with themselves, shifted by one: the fastest safe way.
+fn is_zero(data: &[u8]) -> bool {
+    data.first().is_none_or(|first| *first == 0 && data[..data.len() - 1] == data[1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_all_bytes_or_none() {
+        let check = |data: &[u8], expected| assert_eq!(is_zero(data), expected, "{data:?}");
+        check(&[], true);
+        check(&[0], true);
+        check(&[0; 9], true);
+        check(&[1], false);
+        check(&[1; 9], false);
+        check(&[0, 0, 1], false);
+        check(&[1, 0, 0], false);
+    }
+}

@@ -1,0 +1,207 @@
+//! File operations of the repository: atomic writes, durable renames, errors in our own words.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clinker_env::{Env, Fs};
+
+use crate::{Error, Kind, Result};
+
+const FILE_MODE: u32 = 0o660;
+const DIRECTORY_MODE: u32 = 0o770;
+
+/// What begins the name of a file that is not complete. No object's name begins so.
+const TEMPORARY: &str = ".tmp-";
+
+const PROBE: &[u8] = b"clinker probe\n";
+
+pub(super) struct Client {
+    fs: Arc<dyn Fs>,
+    repository: String,
+}
+
+impl Client {
+    pub fn new(env: &Env, repository: String) -> Client {
+        Client { fs: Arc::clone(&env.fs), repository }
+    }
+
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    fn path(&self, container: &str, name: &str) -> String {
+        format!("{}/{container}/{name}", self.repository)
+    }
+
+    fn directory(&self, container: &str) -> String {
+        format!("{}/{container}", self.repository)
+    }
+
+    /// Writes, reads and removes one file at the repository's root.
+    pub async fn probe(&self, name: &str) -> Result<()> {
+        let path = format!("{}/{name}", self.repository);
+        let failed = |verb: &'static str| {
+            move |error| failure(&format!("posix could not {verb} {name} in {}", self.repository), error)
+        };
+        self.write_file(&path, PROBE.into()).await.map_err(failed("write"))?;
+        let read = self.read_file(&path).await;
+        let removed = self.remove_file(&path).await;
+        let read = read.map_err(failed("read"))?;
+        removed.map_err(failed("remove"))?;
+        if read != PROBE {
+            let what = format!("{name} in {} does not read back as it was written", self.repository);
+            return Err(Error::new(Kind::Integrity, what));
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the directory exists; a missing one is created if `create`, a missing repository never.
+    pub async fn make_directory(&self, container: &str, create: bool) -> Result<()> {
+        let failed = |error| failure(&format!("posix could not create directory {container}"), error);
+        self.check_repository().await?;
+        let path = self.directory(container);
+        match self.fs.metadata(&path).await {
+            Ok(found) if found.is_dir => return Ok(()),
+            Ok(_) => {
+                let what = format!("posix could not create directory {container}: a file has its name");
+                return Err(Error::new(Kind::Conflict, what));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {}
+            Err(error) => return Err(failure(&format!("posix could not find directory {container}"), error)),
+        }
+        self.fs.create_dir_all(&path, DIRECTORY_MODE).await.map_err(failed)?;
+        // Each new directory is an entry of the one above it, which must become durable too.
+        let mut above = self.repository.clone();
+        for part in container.split('/') {
+            self.fs.sync_dir(&above).await.map_err(failed)?;
+            above = format!("{above}/{part}");
+        }
+        Ok(())
+    }
+
+    async fn check_repository(&self) -> Result<()> {
+        let what = format!("posix could not find repository {}", self.repository);
+        match self.fs.metadata(&self.repository).await {
+            Ok(found) if found.is_dir => Ok(()),
+            Ok(_) => Err(Error::new(Kind::NotFound, format!("{what}: not a directory"))),
+            Err(error) => Err(failure(&what, error)),
+        }
+    }
+
+    /// All names in the directory, sorted. A missing directory is empty, a missing repository an error.
+    pub async fn list(&self, container: &str) -> Result<Vec<String>> {
+        match self.fs.list(&self.directory(container)).await {
+            Ok(names) => Ok(names),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.check_repository().await?;
+                Ok(Vec::new())
+            }
+            Err(error) => Err(failure(&format!("posix could not list directory {container}"), error)),
+        }
+    }
+
+    /// Stores the file under its name whole and durable, or not at all.
+    pub async fn write(&self, container: &str, name: &str, body: Bytes) -> Result<()> {
+        let temporary = self.path(container, &format!("{TEMPORARY}{name}"));
+        let failed = |error| failure(&format!("posix could not write object {name}"), error);
+        let written = match self.write_file(&temporary, body).await {
+            Ok(()) => self.fs.rename(&temporary, &self.path(container, name)).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            // Best effort: what remains, the backup's removal finds.
+            let _ = self.fs.remove_file(&temporary).await;
+            return Err(failed(error));
+        }
+        self.fs.sync_dir(&self.directory(container)).await.map_err(failed)
+    }
+
+    pub async fn read(&self, container: &str, name: &str) -> Result<Bytes> {
+        let read = self.read_file(&self.path(container, name)).await;
+        read.map_err(|error| failure(&format!("posix could not read object {name}"), error))
+    }
+
+    /// Removes the file; a missing one is fine.
+    pub async fn remove(&self, container: &str, name: &str) -> Result<()> {
+        let failed = |error| failure(&format!("posix could not remove object {name}"), error);
+        self.remove_file(&self.path(container, name)).await.map_err(failed)?;
+        match self.fs.sync_dir(&self.directory(container)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what crashed writes to names with `prefix` left.
+    pub async fn remove_temporaries(&self, container: &str, prefix: &str) -> Result<()> {
+        let prefix = format!("{TEMPORARY}{prefix}");
+        for name in self.list(container).await?.iter().filter(|name| name.starts_with(&prefix)) {
+            self.remove(container, name).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_file(&self, path: &str, body: Bytes) -> io::Result<()> {
+        let file = self.fs.create(path, FILE_MODE).await?;
+        file.write_at(0, body).await?;
+        file.sync_all().await
+    }
+
+    async fn read_file(&self, path: &str) -> io::Result<Bytes> {
+        let file = self.fs.open(path).await?;
+        let len = file.len().await?;
+        let body = file.read_at(0, len as usize).await?;
+        if body.len() as u64 != len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(body)
+    }
+
+    async fn remove_file(&self, path: &str) -> io::Result<()> {
+        match self.fs.remove_file(path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Our words for an I/O error; the OS's stay in its source.
+fn failure(what: &str, error: io::Error) -> Error {
+    use io::ErrorKind;
+    let definite = |kind, why: &str| Error::new(kind, format!("{what}: {why}"));
+    let transient = |kind, why: &str| Error::transient(kind, format!("{what}: {why}"));
+    let mapped = match error.kind() {
+        ErrorKind::StorageFull => definite(Kind::Quota, "no space left"),
+        ErrorKind::QuotaExceeded => definite(Kind::Quota, "quota used up"),
+        ErrorKind::FileTooLarge => definite(Kind::Quota, "file too large"),
+        ErrorKind::PermissionDenied => definite(Kind::Auth, "permission denied"),
+        ErrorKind::ReadOnlyFilesystem => definite(Kind::Unreachable, "file system is read-only"),
+        ErrorKind::NotFound => definite(Kind::NotFound, "not there"),
+        ErrorKind::TimedOut => transient(Kind::Timeout, "no answer in time"),
+        ErrorKind::UnexpectedEof => transient(Kind::Unreachable, "file ended early"),
+        _ => transient(Kind::Unreachable, "input/output error"),
+    };
+    mapped.with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_get_a_kind_and_our_own_words() {
+        let check = |kind: io::ErrorKind, expected: &str, retry| {
+            let error = failure("posix could not write object o", io::Error::new(kind, "the system's own words"));
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.retry, retry, "{expected}");
+        };
+        use io::ErrorKind::*;
+        check(StorageFull, "quota: posix could not write object o: no space left", false);
+        check(QuotaExceeded, "quota: posix could not write object o: quota used up", false);
+        check(PermissionDenied, "auth: posix could not write object o: permission denied", false);
+        check(ReadOnlyFilesystem, "unreachable: posix could not write object o: file system is read-only", false);
+        check(NotFound, "not_found: posix could not write object o: not there", false);
+        check(TimedOut, "timeout: posix could not write object o: no answer in time", true);
+        check(Other, "unreachable: posix could not write object o: input/output error", true);
+    }
+}
