@@ -13,6 +13,8 @@ struct Entry {
 }
 
 /// All names that begin with `prefix`, sorted. The server sets the size of a page; an empty page is the end.
+///
+/// A container that is not there has no names: a create may have ended before it made the container.
 pub(super) async fn list(
     client: &Client,
     context: &RequestContext,
@@ -27,8 +29,12 @@ pub(super) async fn list(
             path.push_str("&marker=");
             path.push_str(&encoded(last));
         }
-        let call = Call::new(Method::GET, what.as_str(), path);
-        let page = page(&what, &client.send(context, client.data_effort(), call).await?)?;
+        let call = Call::new(Method::GET, what.as_str(), path).missing_ok();
+        let response = client.send(context, client.data_effort(), call).await?;
+        if response.status == 404 {
+            return missing(client, context, container, &what, names).await;
+        }
+        let page = page(&what, &response)?;
         if page.is_empty() {
             return Ok(names);
         }
@@ -44,6 +50,28 @@ pub(super) async fn list(
             names.push(name);
         }
     }
+}
+
+/// What a 404 means: nothing listed, if the account is there and its container is not; else an error.
+///
+/// One 404 is no proof, since a delete takes an empty listing for its success: whoever answers 404 to everything is no
+/// Swift that knows the account.
+async fn missing(
+    client: &Client,
+    context: &RequestContext,
+    container: &str,
+    what: &str,
+    listed: Vec<String>,
+) -> Result<Vec<String>> {
+    let head = |what: String, path: String| Call::new(Method::HEAD, what, path);
+    let account = head("head of the account".to_owned(), String::new());
+    client.send(context, client.data_effort(), account).await?;
+    let held = head(format!("head of container {container}"), container_path(container)).missing_ok();
+    let held = client.send(context, client.data_effort(), held).await?;
+    if held.is_success() || !listed.is_empty() {
+        return Err(Error::new(Kind::NotFound, format!("{what}: {SWIFT} answered 404")));
+    }
+    Ok(listed)
 }
 
 fn page(what: &str, response: &Response) -> Result<Vec<String>> {

@@ -86,12 +86,13 @@ impl MemoryStore {
         let mut log = self.log.lock().unwrap();
         let index = log.iter().filter(|(asked, _)| *asked == verb).count();
         log.push((verb, target.to_owned()));
-        let hit = |failing: &&Failing| {
-            failing.verb == verb && (failing.from..failing.from + failing.count).contains(&index)
-        };
+        let hit =
+            |failing: &&Failing| failing.verb == verb && (failing.from..failing.from + failing.count).contains(&index);
         match self.failing.iter().find(hit) {
             None => (true, Ok(())),
-            Some(failing) => (failing.takes_effect, Err(Error::new(failing.kind, format!("store failed {verb} {target}")))),
+            Some(failing) => {
+                (failing.takes_effect, Err(Error::new(failing.kind, format!("store failed {verb} {target}"))))
+            }
         }
     }
 }

@@ -137,6 +137,30 @@ async fn a_listing_that_fails_is_never_an_empty_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_container_that_is_not_there_lists_nothing_once_that_is_proved() {
+    let (account, container) = ("HEAD /v1/AUTH_test", "HEAD /v1/AUTH_test/vb");
+    let not_found = Err("not_found: list of p: swift answered 404");
+    for (steps, expected, proof) in [
+        (vec![reply(404), reply(204), reply(404)], Ok(()), vec![account, container]),
+        // The container is there: the 404 was wrong.
+        (vec![reply(404), reply(204), reply(204)], not_found, vec![account, container]),
+        // Whoever answers knows no account.
+        (vec![reply(404), reply(404)], Err("not_found: head of the account: swift answered 404"), vec![account]),
+        // It vanished while it was listed.
+        (vec![page(&["p-1"]), reply(404), reply(204), reply(404)], not_found, vec![account, container]),
+    ] {
+        let (store, script) = authenticated(steps);
+        let got = store.list(&RequestContext::admin(), "vb", "p").await;
+        match expected {
+            Ok(()) => assert!(got.unwrap().is_empty()),
+            Err(expected) => assert_eq!(reason(got), expected),
+        }
+        let lines = script.lines();
+        assert_eq!(lines[lines.len() - proof.len()..], proof);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_missing_container_is_created_with_the_policy() {
     let sets = [("backup_swift_create_storage_policy", "gold")];
     let steps = [

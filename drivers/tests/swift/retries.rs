@@ -43,10 +43,10 @@ async fn a_definite_refusal_is_not_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn every_verb_maps_its_statuses() {
     let context = RequestContext::admin();
-    let (store, _) = authenticated([reply(403), reply(507), reply(404), reply(503), reply(409)]);
+    let (store, _) = authenticated([reply(403), reply(507), reply(413), reply(503), reply(409)]);
     assert_eq!(reason(store.get(&context, "vb", "o").await), "auth: get of o: swift answered 403");
     assert_eq!(reason(store.delete(&context, "vb", "o").await), "quota: delete of o: swift answered 507");
-    assert_eq!(reason(store.list(&context, "vb", "o").await), "not_found: list of o: swift answered 404");
+    assert_eq!(reason(store.list(&context, "vb", "o").await), "quota: list of o: swift answered 413");
     // The retry after 503 meets the 409.
     let created = store.put_container(&context, "vb").await;
     assert_eq!(reason(created), "conflict: head of container vb: swift answered 409");
