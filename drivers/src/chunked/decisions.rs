@@ -81,7 +81,7 @@ mod tests {
         assert_eq!(due(4, 1), [1, 2, 3]);
         assert_eq!(due(9, 3), [3, 6]);
         assert_eq!(due(10, 3), [3, 6, 9]);
-        assert_eq!(due(3, 10), []);
-        assert_eq!(due(3, 0), []);
+        assert_eq!(due(3, 10), [0; 0]);
+        assert_eq!(due(3, 0), [0; 0]);
     }
 }

@@ -1,0 +1,156 @@
+//! A store in memory whose requests can be made to fail or to take time, and whose objects can be damaged.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use clinker_drivers::chunked::store::{ChunkStore, Geometry};
+use clinker_drivers::{Backup, Error, Kind, RequestContext, Result};
+use jiff::Timestamp;
+use md5::{Digest, Md5};
+use tokio::time::Duration;
+
+pub const CONTAINER: &str = "backups";
+
+/// Which requests of one verb fail, and how.
+#[derive(Clone, Copy)]
+pub struct Failing {
+    pub verb: &'static str,
+    /// Counted from 0 within the verb.
+    pub from: usize,
+    /// How many in a row.
+    pub count: usize,
+    pub kind: Kind,
+    /// Whether the request takes effect although it fails.
+    pub takes_effect: bool,
+}
+
+impl Failing {
+    pub fn nth(verb: &'static str, from: usize, kind: Kind) -> Failing {
+        Failing { verb, from, count: 1, kind, takes_effect: false }
+    }
+}
+
+pub struct MemoryStore {
+    pub geometry: Geometry,
+    pub put_takes: Duration,
+    pub failing: Vec<Failing>,
+    objects: Mutex<BTreeMap<String, Bytes>>,
+    log: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl MemoryStore {
+    pub fn new(chunk: u64, block: u64) -> MemoryStore {
+        MemoryStore {
+            geometry: Geometry { chunk, block, progress_timer: false },
+            put_takes: Duration::ZERO,
+            failing: Vec::new(),
+            objects: Mutex::default(),
+            log: Mutex::default(),
+        }
+    }
+
+    pub fn shared(chunk: u64, block: u64) -> Arc<MemoryStore> {
+        Arc::new(MemoryStore::new(chunk, block))
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.objects.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub fn object(&self, name: &str) -> Bytes {
+        self.objects.lock().unwrap()[name].clone()
+    }
+
+    pub fn set(&self, name: &str, body: impl Into<Bytes>) {
+        self.objects.lock().unwrap().insert(name.to_owned(), body.into());
+    }
+
+    pub fn remove(&self, name: &str) {
+        self.objects.lock().unwrap().remove(name).expect("the object is there");
+    }
+
+    /// Every request so far: verb and object.
+    pub fn log(&self) -> Vec<(&'static str, String)> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Names of the objects of one verb's requests, in order.
+    pub fn asked(&self, verb: &str) -> Vec<String> {
+        self.log().into_iter().filter(|(asked, _)| *asked == verb).map(|(_, name)| name).collect()
+    }
+
+    /// Logs the request; whether it takes effect, and what it answers.
+    fn request(&self, verb: &'static str, target: &str) -> (bool, Result<()>) {
+        let mut log = self.log.lock().unwrap();
+        let index = log.iter().filter(|(asked, _)| *asked == verb).count();
+        log.push((verb, target.to_owned()));
+        let hit =
+            |failing: &&Failing| failing.verb == verb && (failing.from..failing.from + failing.count).contains(&index);
+        match self.failing.iter().find(hit) {
+            None => (true, Ok(())),
+            Some(failing) => {
+                (failing.takes_effect, Err(Error::new(failing.kind, format!("store failed {verb} {target}"))))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ChunkStore for MemoryStore {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn check_options(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn check_for_setup_error(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn container_for(&self, backup: &Backup) -> Result<String> {
+        Ok(backup.container.clone().unwrap_or_else(|| CONTAINER.to_owned()))
+    }
+
+    fn object_prefix(&self, backup: &Backup, now: Timestamp) -> String {
+        format!("volume_{}_{}_{}", backup.volume_id, now.strftime("%Y%m%d%H%M%S"), backup.id)
+    }
+
+    async fn put_container(&self, _: &RequestContext, container: &str) -> Result<()> {
+        self.request("put_container", container).1
+    }
+
+    async fn list(&self, _: &RequestContext, _: &str, prefix: &str) -> Result<Vec<String>> {
+        self.request("list", prefix).1?;
+        Ok(self.names().into_iter().filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn put(&self, _: &RequestContext, _: &str, name: &str, body: Bytes, md5: [u8; 16]) -> Result<()> {
+        assert_eq!(md5, <[u8; 16]>::from(Md5::digest(&body)), "the md5 of {name} is that of the body");
+        if !self.put_takes.is_zero() {
+            tokio::time::sleep(self.put_takes).await;
+        }
+        let (takes_effect, answer) = self.request("put", name);
+        if takes_effect {
+            self.set(name, body);
+        }
+        answer
+    }
+
+    async fn get(&self, _: &RequestContext, _: &str, name: &str) -> Result<Bytes> {
+        self.request("get", name).1?;
+        let found = self.objects.lock().unwrap().get(name).cloned();
+        found.ok_or_else(|| Error::new(Kind::NotFound, format!("object {name}")))
+    }
+
+    async fn delete(&self, _: &RequestContext, _: &str, name: &str) -> Result<()> {
+        let (takes_effect, answer) = self.request("delete", name);
+        if takes_effect {
+            self.objects.lock().unwrap().remove(name);
+        }
+        answer
+    }
+}
