@@ -1,0 +1,383 @@
+//! Reads a recording, replays its request against fresh fakes, and compares.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clinker_env::Env;
+use clinker_fakes::keystone::{Project, Region, User};
+use clinker_fakes::swift::{Access, V1User};
+use clinker_fakes::{Grant, Identity, KeystoneConfig, KeystoneFake, SwiftConfig, SwiftFake, TokenRegistry};
+use clinker_model::FaultTarget as _;
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt as _;
+
+use super::support::{self, Memory, Reply, SetClock};
+use super::table::{CANNOT, Row, Step};
+
+const SWIFT: u16 = 18080;
+const KEYSTONE: u16 = 18150;
+const PROJECT: &str = "6a79d4d0099f4f69a08447d444e0a717";
+const CHUNK: &str = "chunk of backup data\n";
+/// The token of the steps before the recorded request; it may do everything.
+const SETUP: &str = "AUTH_tk99999999999999999999999999999999";
+
+/// One file.
+struct Recording {
+    method: String,
+    target: String,
+    /// The request's head, with line ends as on the wire.
+    head: String,
+    request_headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    interim: Vec<u16>,
+    status_line: String,
+    headers: Vec<(String, String)>,
+    /// What the file has of the body.
+    answer: String,
+    /// Whether that is all of it.
+    whole: bool,
+}
+
+fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+fn parse_headers(lines: &str) -> Vec<(String, String)> {
+    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect()
+}
+
+/// Splits a body from the mark that says how long it was: "...[1050 bytes in all]".
+fn unmarked(body: &str) -> (&str, Option<usize>) {
+    let Some((text, mark)) = body.rsplit_once("...[") else { return (body, None) };
+    (text, mark.trim_end().strip_suffix(" bytes in all]").and_then(|len| len.parse().ok()))
+}
+
+impl Recording {
+    fn read(file: &str) -> Recording {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(file);
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, text) = text.split_once("--- request\n").unwrap();
+        let (request, response) = text.split_once("--- response\n").unwrap();
+        let (head, body) = request.split_once("\n\n").unwrap_or((request.trim_end(), ""));
+        let request_headers = parse_headers(head.split_once('\n').unwrap().1);
+        let mut words = head.split(' ');
+        let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
+        let mut answer = response;
+        let mut interim = Vec::new();
+        while let Some((status, rest)) = answer.strip_prefix("HTTP/1.1 1").and_then(|rest| rest.split_once("\n\n")) {
+            interim.push(format!("1{}", &status[..2]).parse().unwrap());
+            answer = rest;
+        }
+        let (answer_head, answer) = answer.split_once("\n\n").unwrap();
+        let (status_line, lines) = answer_head.split_once('\n').unwrap();
+        let headers = parse_headers(lines);
+        let (answer, cut) = unmarked(answer);
+        let len: usize = header(&headers, "content-length").map_or(0, |len| len.parse().unwrap());
+        let bodiless = method == "HEAD" || len == 0;
+        let answer = if bodiless { "" } else { &answer[..len.min(answer.len())] };
+        Recording {
+            body: request_body(&request_headers, body),
+            head: head.trim_end().replace('\n', "\r\n") + "\r\n\r\n",
+            status_line: status_line.split_once(' ').unwrap().1.to_owned(),
+            answer: answer.to_owned(),
+            whole: cut.is_none(),
+            method,
+            target,
+            request_headers,
+            interim,
+            headers,
+        }
+    }
+}
+
+/// The body as it went over the wire.
+fn request_body(headers: &[(String, String)], text: &str) -> Vec<u8> {
+    if header(headers, "transfer-encoding") == Some("chunked") {
+        return b"5\r\nhello\r\n0\r\n\r\n".to_vec();
+    }
+    let (shown, cut) = unmarked(text);
+    let len = cut.or_else(|| header(headers, "content-length")?.parse().ok()).unwrap_or(0);
+    if cut.is_none() {
+        return text.as_bytes()[..len.min(text.len())].to_vec();
+    }
+    let body = chunk(len);
+    assert!(body.starts_with(shown.as_bytes()), "the cut body is not the chunk that all recordings send");
+    body
+}
+
+/// `len` bytes of what the recordings send, or one of their short texts.
+fn chunk(len: usize) -> Vec<u8> {
+    match len {
+        3 => b"abc".to_vec(),
+        5 => b"hello".to_vec(),
+        _ => CHUNK.bytes().cycle().take(len).collect(),
+    }
+}
+
+struct World {
+    env: Env,
+    clock: Arc<SetClock>,
+    swift: Arc<SwiftFake>,
+    account: String,
+}
+
+fn identity(user: &str, roles: &[&str], project: &str, account: &str) -> Identity {
+    let (user_id, project_name) = match user {
+        "backup" => ("97a2c3e3ad9140929b28cb3e02c5a785", "backups"),
+        "reader" => ("230d95d6bef44b598723dba02202b6e3", "backups"),
+        other => (other, project),
+    };
+    Identity {
+        user_id: user_id.into(),
+        user_name: user.into(),
+        project_id: project.into(),
+        project_name: project_name.into(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        account: account.into(),
+    }
+}
+
+/// The tokens for which the recordings have stand-ins.
+fn plant(tokens: &TokenRegistry) {
+    let ks = format!("AUTH_{PROJECT}");
+    let long = |letter: &str| format!("gAAAAA{}", letter.repeat(177));
+    let noon: Timestamp = "2026-11-21T00:00:00Z".parse().unwrap();
+    let late: Timestamp = "2026-11-22T00:00:00Z".parse().unwrap();
+    let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+    let member = || identity("backup", &["member", "reader"], PROJECT, &ks);
+    for (token, identity, issued_at, expires_at) in [
+        (
+            "AUTH_tk00000000000000000000000000000000".into(),
+            identity("test:tester", &["admin"], "", "AUTH_test"),
+            noon,
+            late,
+        ),
+        ("AUTH_tk11111111111111111111111111111111".into(), identity("test:tester3", &[], "", "AUTH_test"), noon, late),
+        (
+            "AUTH_tk22222222222222222222222222222222".into(),
+            identity("admin:admin", &[".reseller_admin"], "", "AUTH_admin"),
+            noon,
+            late,
+        ),
+        (SETUP.into(), identity("set:up", &[".reseller_admin"], "", "AUTH_admin"), noon, late),
+        (long("x"), member(), at("2026-11-21T19:12:07Z"), at("2026-11-21T19:13:07Z")),
+        (long("y"), identity("reader", &["reader"], PROJECT, &ks), noon, late),
+        (long("z"), member(), noon, at("2026-11-21T19:12:40Z")),
+        (long("v"), member(), noon, late),
+    ] {
+        tokens.insert(Grant {
+            token,
+            identity,
+            issued_at,
+            expires_at,
+            revoked_at: None,
+            audit_id: "DJxJl0u-REmoIHt6LG8tdw".into(),
+            shortened_by: None,
+            revoked_by: None,
+        });
+    }
+}
+
+fn world(file: &str) -> World {
+    let (env, clock) = support::env();
+    let journal = Arc::new(Memory::default());
+    let tokens = TokenRegistry::new(journal.clone());
+    plant(&tokens);
+    let keystone_mode = file.starts_with("keystone/");
+    let config = SwiftConfig {
+        storage_url: "http://127.0.0.1:18080".into(),
+        users: vec![
+            V1User::owner("test:tester", "testing", "AUTH_test"),
+            V1User { access: Access::Nothing, ..V1User::owner("test:tester3", "testing3", "AUTH_test") },
+        ],
+        keystone_uri: keystone_mode.then(|| format!("http://127.0.0.1:{KEYSTONE}/v3")),
+        policies: vec![if keystone_mode { "Policy-0".into() } else { "gold".into() }],
+        client_timeout: Duration::from_secs(4),
+        ..SwiftConfig::default()
+    };
+    let swift = SwiftFake::new(config, tokens.clone(), journal.clone());
+    let reader = User {
+        roles: vec![(PROJECT.into(), "reader".into())],
+        ..User::member("230d95d6bef44b598723dba02202b6e3", "reader", "readerpass", PROJECT)
+    };
+    let config = KeystoneConfig {
+        public_url: format!("http://127.0.0.1:{KEYSTONE}"),
+        users: vec![User::member("97a2c3e3ad9140929b28cb3e02c5a785", "backup", "backuppass", PROJECT), reader],
+        projects: vec![
+            Project { id: PROJECT.into(), name: "backups".into() },
+            Project { id: "0".repeat(32), name: "other".into() },
+        ],
+        regions: vec![Region::new("RegionOne", "http://127.0.0.1:18180")],
+        token_life: Duration::from_secs(60),
+        ..KeystoneConfig::default()
+    };
+    let keystone = KeystoneFake::new(config, tokens, journal);
+    tokio::spawn(swift.clone().serve(env.clone(), SWIFT));
+    tokio::spawn(keystone.serve(env.clone(), KEYSTONE));
+    let account = if keystone_mode { format!("/v1/AUTH_{PROJECT}") } else { "/v1/AUTH_test".to_owned() };
+    World { env, clock, swift, account }
+}
+
+async fn take(world: &World, step: &Step, recorded_token: &str) {
+    let setup = ("X-Auth-Token", SETUP);
+    let (method, path, header, body) = match step {
+        Step::At(time) => return world.clock.set_text(time),
+        Step::Fault(fault) => return world.swift.begin(0, &fault()).unwrap(),
+        Step::Ask(_) | Step::SendOnly(_) => return,
+        Step::Revoke => {
+            world.clock.set_text("1795288350");
+            let headers = [("X-Auth-Token", recorded_token), ("X-Subject-Token", recorded_token)];
+            let reply = support::send(&world.env, KEYSTONE, "DELETE", "/v3/auth/tokens", &headers, b"").await;
+            assert_eq!(reply.unwrap().status, 204);
+            return;
+        }
+        Step::Seen => ("HEAD", world.account.clone(), ("X-Auth-Token", recorded_token), vec![]),
+        Step::Container => ("PUT", format!("{}/vb", world.account), ("Accept", "*/*"), vec![]),
+        Step::Object(name, len) => ("PUT", format!("{}/vb/{name}", world.account), ("Accept", "*/*"), chunk(*len)),
+        Step::Post(path, name, value) => ("POST", format!("{}{path}", world.account), (*name, *value), vec![]),
+    };
+    let headers: &[(&str, &str)] = if header.0 == "X-Auth-Token" { &[header] } else { &[setup, header] };
+    let reply = support::send(&world.env, SWIFT, method, &path, headers, &body).await.unwrap();
+    assert!(reply.status < 300, "{method} {path}: {reply:?}");
+}
+
+/// The moment at which the real server was asked.
+fn asked_at(recording: &Recording, row: &Row) -> Option<String> {
+    let told = row.before.iter().find_map(|step| match step {
+        Step::Ask(time) => Some((*time).to_owned()),
+        _ => None,
+    });
+    let put = header(&recording.headers, "x-put-timestamp").map(str::to_owned);
+    told.or(put).or_else(|| {
+        let date = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", header(&recording.headers, "date")?).unwrap();
+        let date = date.to_datetime().unwrap().to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+        Some(format!("{}.5", date.timestamp().as_second()))
+    })
+}
+
+/// Replays a row's request.
+pub async fn ask(row: &Row) -> Reply {
+    replay(&Recording::read(row.file), row).await
+}
+
+async fn replay(recording: &Recording, row: &Row) -> Reply {
+    let world = world(row.file);
+    tokio::task::yield_now().await;
+    let token = header(&recording.request_headers, "x-auth-token").unwrap_or_default();
+    for step in row.before {
+        take(&world, step, token).await;
+    }
+    if let Some(time) = asked_at(recording, row) {
+        world.clock.set_text(&time);
+    }
+    let port = if row.file.starts_with("keystone/ks-") { KEYSTONE } else { SWIFT };
+    let mut stream = world.env.net.connect("127.0.0.1", port).await.unwrap();
+    stream.write_all(recording.head.as_bytes()).await.unwrap();
+    let mut interim = Vec::new();
+    if !recording.interim.is_empty() {
+        interim.push(support::read_head(&mut stream).await.unwrap().status);
+    }
+    let sent = row.before.iter().find_map(|step| match step {
+        Step::SendOnly(len) => Some(*len),
+        _ => None,
+    });
+    stream.write_all(&recording.body[..sent.unwrap_or(recording.body.len())]).await.unwrap();
+    let mut reply = support::read_reply(&mut stream, &recording.method).await.expect("an answer");
+    reply.interim.splice(..0, interim);
+    reply
+}
+
+/// Everything in which the fake's answer differs from the recorded one.
+pub async fn differences(row: &Row) -> Vec<String> {
+    let recording = Recording::read(row.file);
+    let reply = replay(&recording, row).await;
+    let mut found = Vec::new();
+    let mut compare = |what: &str, real: &dyn std::fmt::Debug, fake: &dyn std::fmt::Debug| {
+        let (real, fake) = (format!("{real:?}"), format!("{fake:?}"));
+        if real != fake {
+            found.push(format!("{what} of {}:\n  real {real}\n  fake {fake}", recording.target));
+        }
+    };
+    compare("status", &recording.status_line, &reply.status_line);
+    compare("interim answers", &recording.interim, &reply.interim);
+    let excused: Vec<&str> = CANNOT.iter().filter(|one| one.0 == row.file).map(|one| one.1).collect();
+    let names = |headers: &[(String, String)]| -> Vec<String> {
+        let mut names: Vec<String> = headers.iter().map(|(name, _)| name.clone()).collect();
+        names.retain(|name| !excused.contains(&name.as_str()));
+        names.sort();
+        names
+    };
+    compare("header names", &names(&recording.headers), &names(&reply.headers));
+    for name in names(&recording.headers).iter().filter(|name| !row.free.contains(&name.as_str())) {
+        let values = |headers: &[(String, String)]| -> BTreeSet<String> {
+            headers.iter().filter(|(known, _)| known == name).map(|(name, value)| form(name, value)).collect()
+        };
+        compare(name, &values(&recording.headers), &values(&reply.headers));
+    }
+    let fake = reply.text();
+    if row.file == "swift/info.txt" {
+        compare("document", &"the real one's subset", &subset(&recording.answer, &fake));
+    } else if recording.whole {
+        compare("body", &anonymous(&recording.answer), &anonymous(&fake));
+    } else {
+        let real = anonymous(&recording.answer);
+        let real = real.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+        let fake = anonymous(&fake);
+        compare("body's start", &real, &fake.get(..real.len()).unwrap_or(&fake));
+    }
+    found
+}
+
+/// A header's value, with random parts replaced.
+fn form(name: &str, value: &str) -> String {
+    match name {
+        "x-trans-id" | "x-openstack-request-id" => value
+            .chars()
+            .map(|c| if c.is_ascii_hexdigit() && c != 'e' { '#' } else { c })
+            .collect::<String>()
+            .replace('e', "#"),
+        "x-subject-token" => format!("{}… of {}", &value[..6], value.len()),
+        _ => value.to_owned(),
+    }
+}
+
+/// A text with ids of 32 digits and audit ids replaced.
+fn anonymous(text: &str) -> String {
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\0']) {
+        if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+            word.push(c);
+            continue;
+        }
+        let tail = word.len().saturating_sub(32);
+        let hex =
+            word.len() >= 32 && word.is_char_boundary(tail) && word[tail..].chars().all(|c| c.is_ascii_hexdigit());
+        if hex {
+            out += &word[..tail];
+            out += "<id>";
+        } else if word.len() == 22 && out.ends_with("\"audit_ids\": [\"") {
+            out += "<audit>";
+        } else {
+            out += &word;
+        }
+        word.clear();
+        out.push(c);
+    }
+    out.pop();
+    out
+}
+
+/// Whether each section of the fake's document is, letter for letter, in the real one's recorded start.
+fn subset(real: &str, fake: &str) -> String {
+    let fake = fake.strip_prefix('{').and_then(|fake| fake.strip_suffix('}')).unwrap_or(fake);
+    let missing: Vec<&str> = fake
+        .split("}, \"")
+        .map(|section| section.trim_start_matches('"').trim_end_matches('}'))
+        .filter(|section| !real.contains(section))
+        .collect();
+    if missing.is_empty() { "the real one's subset".to_owned() } else { format!("{missing:?} more") }
+}
