@@ -100,6 +100,7 @@ fn stored(object: &str) -> Stored {
 #[tokio::test(start_paused = true)]
 async fn without_faults_nothing_bites() {
     let b = bench().await;
+    let start = Instant::now();
     assert_eq!(b.authenticate().await.status, 200);
     assert_eq!(b.password().await.status, 201);
     assert_eq!(b.put("b1-1", b"hello").await, 201);
@@ -108,6 +109,7 @@ async fn without_faults_nothing_bites() {
     assert_eq!(b.swift.stored().len(), 1);
     assert_eq!(b.status("DELETE", &format!("{C}/b1-1")).await, 204);
     assert!(b.swift.stored().is_empty());
+    assert_eq!(start.elapsed(), Duration::ZERO, "a sound server takes no time");
     assert!(b.journal.bites.lock().unwrap().is_empty());
 }
 
@@ -377,8 +379,10 @@ async fn a_crash_ends_connections_and_keeps_the_objects() {
     tokio::task::yield_now().await;
     assert_eq!(b.put("b1-1", b"x").await, 201);
     let mut open = b.env.net.connect("swift", SWIFT).await.unwrap();
-    open.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
-    assert_eq!(support::read_reply(&mut open, "GET").await.unwrap().status, 200);
+    for _ in 0..2 {
+        open.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert_eq!(support::read_reply(&mut open, "GET").await.unwrap().status, 200);
+    }
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());
     assert!(support::read_head(&mut open).await.is_none());
@@ -458,4 +462,15 @@ async fn a_fake_serves_real_tcp() {
     let reply = send(&env, port, "GET", "/healthcheck", &[], b"").await.unwrap();
     assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
     server.abort();
+}
+
+/// hyper answers this by itself, as HTTP/1.1 where the real proxy says HTTP/1.0; all else is alike.
+#[tokio::test(start_paused = true)]
+async fn a_length_that_is_no_number_is_a_bad_request() {
+    let b = bench().await;
+    let mut stream = b.env.net.connect("swift", SWIFT).await.unwrap();
+    let head = format!("PUT {C}/o HTTP/1.1\r\nHost: h\r\nContent-Length: abc\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let reply = support::read_reply(&mut stream, "PUT").await.unwrap();
+    assert_eq!((reply.status, reply.header("connection"), reply.body.len()), (400, Some("close"), 0));
 }

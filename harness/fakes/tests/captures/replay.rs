@@ -100,10 +100,11 @@ fn request_body(headers: &[(String, String)], text: &str) -> Vec<u8> {
     }
     let (shown, cut) = unmarked(text);
     let len = cut.or_else(|| header(headers, "content-length")?.parse().ok()).unwrap_or(0);
-    if cut.is_none() {
+    if !text.starts_with(CHUNK) {
         return text.as_bytes()[..len.min(text.len())].to_vec();
     }
     let body = chunk(len);
+    let shown = shown.strip_suffix('\n').unwrap_or(shown);
     assert!(body.starts_with(shown.as_bytes()), "the cut body is not the chunk that all recordings send");
     body
 }
@@ -226,7 +227,7 @@ async fn take(world: &World, step: &Step, recorded_token: &str) {
     let (method, path, header, body) = match step {
         Step::At(time) => return world.clock.set_text(time),
         Step::Fault(fault) => return world.swift.begin(0, &fault()).unwrap(),
-        Step::Ask(_) | Step::SendOnly(_) => return,
+        Step::Ask(_) | Step::SendOnly(_) | Step::SendAndClose(_) => return,
         Step::Revoke => {
             world.clock.set_text("1795288350");
             let headers = [("X-Auth-Token", recorded_token), ("X-Subject-Token", recorded_token)];
@@ -281,10 +282,15 @@ async fn replay(recording: &Recording, row: &Row) -> Reply {
         interim.push(support::read_head(&mut stream).await.unwrap().status);
     }
     let sent = row.before.iter().find_map(|step| match step {
-        Step::SendOnly(len) => Some(*len),
+        Step::SendOnly(len) => Some((*len, false)),
+        Step::SendAndClose(len) => Some((*len, true)),
         _ => None,
     });
-    stream.write_all(&recording.body[..sent.unwrap_or(recording.body.len())]).await.unwrap();
+    let (sent, close) = sent.unwrap_or((recording.body.len(), false));
+    stream.write_all(&recording.body[..sent]).await.unwrap();
+    if close {
+        stream.shutdown().await.unwrap();
+    }
     let mut reply = support::read_reply(&mut stream, &recording.method).await.expect("an answer");
     reply.interim.splice(..0, interim);
     reply
