@@ -155,25 +155,16 @@ pub fn span_of(planned: &PlannedFault) -> (u64, u64) {
         (Fault::Crash(crash), None) => (from, from.saturating_add(crash.restart_after.ns())),
         (Fault::Crash(crash), Some(until)) => (from, until.ns().saturating_add(crash.restart_after.ns())),
         (_, Some(until)) => (from, until.ns()),
-        (fault, None) if is_one_shot(fault) => (from, from),
+        (fault, None) if fault.is_one_shot() => (from, from),
         (_, None) => (from, u64::MAX),
     }
-}
-
-/// Whether a fault happens at a moment instead of lasting.
-pub fn is_one_shot(fault: &Fault) -> bool {
-    matches!(fault, Fault::Corrupt(_) | Fault::Truncate(_) | Fault::Lose(_) | Fault::Swap(_) | Fault::RevokeTokens(_))
 }
 
 /// The world host a fault cuts off, slows or stops.
 fn disturbed_host(fault: &Fault) -> Option<&str> {
     match fault {
-        Fault::Hold(target) | Fault::Refuse(target) | Fault::Silent(target) => Some(&target.host),
-        Fault::Slow(slow) => Some(&slow.host),
-        Fault::Status(status) => Some(&status.host),
-        Fault::Cut(cut) => Some(&cut.host),
-        Fault::Crash(crash) => Some(&crash.host),
-        _ => None,
+        Fault::Skew(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_) => None,
+        fault => fault.host(),
     }
 }
 
