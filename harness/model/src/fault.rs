@@ -201,6 +201,61 @@ pub struct Skew {
 }
 
 impl Fault {
+    /// Every name, in the order of the variants.
+    pub const NAMES: [&'static str; 18] = [
+        "hold",
+        "refuse",
+        "silent",
+        "slow",
+        "status",
+        "cut",
+        "wrong_credentials",
+        "revoke_tokens",
+        "expire_tokens",
+        "corrupt",
+        "truncate",
+        "lose",
+        "swap",
+        "lag",
+        "full",
+        "read_only",
+        "crash",
+        "skew",
+    ];
+
+    /// The world host it is aimed at; none for faults of stored objects and of the store as a whole.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Fault::Hold(target)
+            | Fault::Refuse(target)
+            | Fault::Silent(target)
+            | Fault::WrongCredentials(target)
+            | Fault::RevokeTokens(target)
+            | Fault::ReadOnly(target) => Some(&target.host),
+            Fault::Slow(slow) => Some(&slow.host),
+            Fault::Status(status) => Some(&status.host),
+            Fault::Cut(cut) => Some(&cut.host),
+            Fault::ExpireTokens(expire) => Some(&expire.host),
+            Fault::Crash(crash) => Some(&crash.host),
+            Fault::Skew(skew) => Some(&skew.host),
+            Fault::Corrupt(_)
+            | Fault::Truncate(_)
+            | Fault::Lose(_)
+            | Fault::Swap(_)
+            | Fault::Lag(_)
+            | Fault::Full(_) => None,
+        }
+    }
+
+    /// Whether it happens at its `at` and is over, so that an `until` would mean nothing.
+    pub fn is_one_shot(&self) -> bool {
+        match self {
+            Fault::Corrupt(_) | Fault::Truncate(_) | Fault::Lose(_) | Fault::Swap(_) | Fault::RevokeTokens(_) => true,
+            Fault::Crash(crash) => crash.point.is_none(),
+            _ => false,
+        }
+    }
+
     /// The name a scenario uses.
     pub fn name(&self) -> &'static str {
         match self {
@@ -223,5 +278,29 @@ impl Fault {
             Fault::Crash(_) => "crash",
             Fault::Skew(_) => "skew",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_has_the_name_of_its_variant() {
+        let fault = Fault::ReadOnly(HostTarget { host: "store".to_owned() });
+        assert_eq!(fault.name(), "read_only");
+        assert!(Fault::NAMES.contains(&fault.name()));
+        assert_eq!(fault.host(), Some("store"));
+    }
+
+    #[test]
+    fn only_a_crash_at_a_point_lasts() {
+        let crash = |point: Option<&str>| {
+            let point = point.map(str::to_owned);
+            let restart_after = Span::secs(1);
+            Fault::Crash(Crash { host: "db".to_owned(), point, when: When::Before, nth: 1, restart_after })
+        };
+        assert!(crash(None).is_one_shot());
+        assert!(!crash(Some("db.op_finish")).is_one_shot());
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault;
+use crate::fault::{self, Fault};
+use crate::plan::Step;
 use crate::{ByteSize, Span};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -225,4 +226,47 @@ pub enum ServiceState {
     Initializing,
     Up,
     Down,
+}
+
+impl FaultEntry {
+    /// The kinds that are given; a right entry has exactly one.
+    pub fn kinds(&self) -> Vec<Fault> {
+        let kinds = [
+            self.hold.clone().map(Fault::Hold),
+            self.refuse.clone().map(Fault::Refuse),
+            self.silent.clone().map(Fault::Silent),
+            self.slow.clone().map(Fault::Slow),
+            self.status.clone().map(Fault::Status),
+            self.cut.clone().map(Fault::Cut),
+            self.wrong_credentials.clone().map(Fault::WrongCredentials),
+            self.revoke_tokens.clone().map(Fault::RevokeTokens),
+            self.expire_tokens.clone().map(Fault::ExpireTokens),
+            self.corrupt.clone().map(Fault::Corrupt),
+            self.truncate.clone().map(Fault::Truncate),
+            self.lose.clone().map(Fault::Lose),
+            self.swap.clone().map(Fault::Swap),
+            self.lag.clone().map(Fault::Lag),
+            self.full.clone().map(Fault::Full),
+            self.read_only.clone().map(Fault::ReadOnly),
+            self.crash.clone().map(Fault::Crash),
+            self.skew.clone().map(Fault::Skew),
+        ];
+        kinds.into_iter().flatten().collect()
+    }
+}
+
+impl StepEntry {
+    /// The kinds that are given; a right entry has exactly one.
+    pub fn kinds(&self) -> Vec<Step> {
+        let kinds = [
+            self.create.clone().map(Step::Create),
+            self.restore.clone().map(Step::Restore),
+            self.delete.clone().map(Step::Delete),
+            self.force_delete.clone().map(Step::ForceDelete),
+            self.reset_status.clone().map(Step::ResetStatus),
+            self.write.clone().map(Step::Write),
+            self.set.clone().map(Step::Set),
+        ];
+        kinds.into_iter().flatten().collect()
+    }
 }

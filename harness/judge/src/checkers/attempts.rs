@@ -1,0 +1,252 @@
+//! Initialisation attempts: spacing, single flight, time limit, numbers, and the events that report them.
+
+use clinker_model::history::History;
+use clinker_model::verdict::Finding;
+
+use crate::Checker;
+use crate::attempts::{End, Kind, Probe, probes};
+use crate::services::timelines;
+use crate::tally::{Tally, at};
+use crate::view::{MS, Note, SEC, disturbed, end_ns, flag, init_interval, notes, seconds};
+
+pub const CHECKER: Checker = Checker {
+    name: "attempts",
+    about: "a failed initialisation is tried again on the interval, one attempt at a time, until it succeeds",
+    source: "D2; spec backup-init; B-INIT-004, 005, 006, 015, 016",
+    check,
+};
+
+fn check(history: &History) -> Finding {
+    let mut tally = Tally::new(CHECKER.name);
+    let all = probes(history);
+    for (host, probes) in &all {
+        single_flight(history, &mut tally, host, probes);
+        let reports = init_notes(history, host);
+        spacing(history, &mut tally, host, probes, &reports);
+        reported(history, &mut tally, host, probes, &reports);
+        numbers(history, &mut tally, host, &reports);
+    }
+    let expected: Vec<u64> = history.header.plan.expect.attempts.iter().map(|span| span.ns()).collect();
+    if !expected.is_empty() {
+        let first = all.get("backup-host-1").map(Vec::as_slice).unwrap_or_default();
+        as_expected(&mut tally, &expected, first);
+    }
+    tally.finish()
+}
+
+pub(super) fn init_notes<'h>(history: &'h History, host: &str) -> Vec<Note<'h>> {
+    let of_host = |note: &Note<'_>| note.event_type().starts_with("backup.init.") && note.host() == host;
+    notes(history).into_iter().filter(of_host).collect()
+}
+
+/// No overlap, and none longer than the time-out (checks included, one tick and 1 ms of grain).
+fn single_flight(history: &History, tally: &mut Tally, host: &str, probes: &[Probe]) {
+    let limit = seconds(history, "backup_initialization_timeout", 60) + MS + history.header.plan.tick.ns();
+    for probe in probes {
+        let name = format!("{} of {host} that began at {}", kind(probe), at(probe.start_ns));
+        tally.require(
+            !probe.overlaps,
+            probe.start_ns,
+            "attempts and checks do not overlap [D2, single flight]",
+            || format!("{name} waits for the one before"),
+            || "another one was still running".to_owned(),
+        );
+        let end = probe.end_ns().unwrap_or_else(|| end_ns(history));
+        tally.require(
+            end.saturating_sub(probe.start_ns) <= limit,
+            end,
+            "an attempt or check is cut off after backup_initialization_timeout [D2]",
+            || format!("{name} ends by {}", at(probe.start_ns + limit)),
+            || format!("it ran until {}", at(end)),
+        );
+    }
+}
+
+fn kind(probe: &Probe) -> &'static str {
+    if probe.kind == Kind::Attempt { "the attempt" } else { "the check" }
+}
+
+/// Every attempt but a process's first follows a failure, on the interval.
+fn spacing(history: &History, tally: &mut Tally, host: &str, probes: &[Probe], reports: &[Note<'_>]) {
+    const RULE: &str = "the next attempt is one interval after the start of the failed one, or at once if that took \
+                        longer [D2]";
+    let periodic = flag(history, "backup_periodic_initialization", false);
+    let (interval, end) = (init_interval(history), end_ns(history));
+    for (index, last) in probes.iter().enumerate() {
+        let next = probes.get(index + 1).filter(|next| next.life == last.life);
+        let Some((ended, outcome)) = last.end else { continue };
+        if let Some(next) = next.filter(|next| next.kind == Kind::Attempt) {
+            let allowed = periodic && outcome != End::Ok;
+            let why = if periodic { "none after a success" } else { "periodic initialisation is off: exactly one" };
+            tally.require(
+                allowed,
+                next.start_ns,
+                "attempts go on only after a failure, and only with periodic initialisation [D2]",
+                || why.to_owned(),
+                || format!("{host} attempts again at {}", at(next.start_ns)),
+            );
+        }
+        if !periodic || outcome == End::Ok {
+            continue;
+        }
+        let told = reports.iter().map(|note| note.t_ns).find(|t_ns| *t_ns >= ended).unwrap_or(ended);
+        let due = (last.start_ns + interval).max(ended).max(told);
+        let slack = if due == last.start_ns + interval { MS } else { SEC };
+        let calm = !disturbed(history, &[host, "db"], last.start_ns, due + slack);
+        let early = next.is_some_and(|next| next.start_ns + MS < (last.start_ns + interval).max(ended));
+        let late = next.map_or(end, |next| next.start_ns) > due + slack;
+        tally.require(
+            !(early || (late && calm)),
+            next.map_or(due, |next| next.start_ns),
+            RULE,
+            || format!("an attempt of {host} at {}", at(due)),
+            || next.map_or_else(|| format!("none until {}", at(end)), |next| format!("one at {}", at(next.start_ns))),
+        );
+    }
+}
+
+/// Each attempt that ended, and each failed check, is reported by exactly one event before the next begins.
+fn reported(history: &History, tally: &mut Tally, host: &str, probes: &[Probe], reports: &[Note<'_>]) {
+    let end = end_ns(history);
+    for (index, probe) in probes.iter().enumerate() {
+        let Some((ended, outcome)) = probe.end else { continue };
+        let next = probes.get(index + 1).map_or(end + 1, |next| next.start_ns);
+        if (probe.kind == Kind::Health && outcome == End::Ok)
+            || disturbed(history, &[host, "db"], probe.start_ns, next)
+            || ended + 5 * SEC > end
+        {
+            continue;
+        }
+        let suffix = if outcome == End::Ok { ".end" } else { ".error" };
+        let during = |note: &&Note<'_>| (ended..=next).contains(&note.t_ns);
+        let told: Vec<&str> = reports.iter().filter(during).map(Note::event_type).collect();
+        tally.require(
+            told.len() == 1 && told[0].ends_with(suffix),
+            ended,
+            "each attempt is reported by exactly one event of its outcome [D5]",
+            || format!("backup.init{suffix} of {host} after {}", at(ended)),
+            || format!("{told:?}"),
+        );
+    }
+}
+
+/// 1, 2, 3 … until working; then 0 for a failed check and from 1 again.
+fn numbers(history: &History, tally: &mut Tally, host: &str, reports: &[Note<'_>]) {
+    let registered: Vec<u64> = timelines(history)
+        .get(host)
+        .map(|timeline| timeline.iter().filter(|row| row.registered).map(|row| row.t_ns).collect())
+        .unwrap_or_default();
+    let mut last: Option<(u64, u64, bool)> = None;
+    for note in reports {
+        let Some(attempt) = note.payload("attempt").as_u64() else { continue };
+        let worked = note.event_type() == "backup.init.end";
+        let fits = match last {
+            Some((then, _, _)) if registered.iter().any(|t_ns| (then..=note.t_ns).contains(t_ns)) => attempt >= 1,
+            None => attempt == 1,
+            Some((_, _, true)) => attempt == 0,
+            Some((_, number, false)) => attempt == number + 1,
+        };
+        tally.require(
+            fits,
+            note.t_ns,
+            "attempts are counted from 1, again from 1 after working; a failed check is attempt 0 [D5]",
+            || format!("the number after {:?} of {host}", last.map(|(_, number, _)| number)),
+            || format!("attempt {attempt}"),
+        );
+        last = Some((note.t_ns, attempt, worked));
+    }
+}
+
+/// The scenario's list holds exactly; the first of it may come up to a second late, for the registration before it.
+fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe]) {
+    let observed: Vec<u64> =
+        probes.iter().filter(|probe| probe.kind == Kind::Attempt).map(|probe| probe.start_ns).collect();
+    let near = |(want, got): (&u64, &u64)| *got + MS >= *want && *got <= *want + SEC;
+    let list = |times: &[u64]| times.iter().map(|t_ns| at(*t_ns)).collect::<Vec<_>>().join(", ");
+    tally.require(
+        observed.len() == expected.len() && expected.iter().zip(&observed).all(near),
+        expected[0],
+        "attempts start when the scenario says [scenario: expect.attempts; D2]",
+        || list(expected),
+        || list(&observed),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use clinker_model::Span;
+    use clinker_model::history::Phase::{Fail, Info, Ok};
+
+    use super::*;
+    use crate::testing::{self, Script, script};
+
+    fn judge(case: &str, script: Script, expected: &str) {
+        testing::check(case, &check(&script.history), expected);
+    }
+
+    fn failed_once() -> Script {
+        script().periodic().registered().at(5).attempt(20, Fail).outcome(1, Some("unreachable: x"))
+    }
+
+    #[test]
+    fn the_next_attempt_is_one_interval_after_the_start() {
+        judge("on the grid", failed_once().at(60_005).attempt(1, Ok).outcome(2, None), "ok");
+        judge("early", failed_once().at(60_003).attempt(1, Ok).outcome(2, None), "one interval after");
+        judge("late", failed_once().at(60_007).attempt(1, Ok).outcome(2, None), "one interval after");
+        judge("never", failed_once().at(70_000).host_event("idle"), "none until 70.000 s");
+        judge("nothing recorded", script(), "none");
+    }
+
+    #[test]
+    fn a_slow_attempt_is_followed_at_once() {
+        let slow = || script().option("backup_initialization_timeout", "100").periodic().attempt(90_000, Fail);
+        let told = || slow().at(90_010).outcome(1, Some("timeout: x"));
+        judge("at once", told().at(90_020).attempt(1, Ok).outcome(2, None), "ok");
+        judge("a minute later", told().at(150_000).attempt(1, Ok).outcome(2, None), "at once if that took longer");
+    }
+
+    #[test]
+    fn attempts_do_not_overlap_and_are_cut_off() {
+        judge("cut at 60 s", script().attempt(60_000, Info).outcome(1, Some("timeout: x")), "ok");
+        judge("cut later", script().attempt(60_002, Info).outcome(1, Some("timeout: x")), "is cut off after");
+        let mut twice = script().periodic().attempt(10, Fail).outcome(1, Some("unreachable: x")).at(60_000);
+        twice = twice.attempt(5_000, Fail).outcome(2, Some("unreachable: x"));
+        // The second call of `do_setup` is moved into the first attempt.
+        twice.history.records[5].t_ns = 5_000_000;
+        let moved = twice.history.records.remove(5);
+        twice.history.records.insert(3, moved);
+        judge("overlap", twice, "do not overlap");
+    }
+
+    #[test]
+    fn without_periodic_initialisation_there_is_exactly_one() {
+        let one = || script().registered().attempt(10, Fail).outcome(1, Some("unreachable: x"));
+        judge("one", one().at(200_000).host_event("idle"), "ok");
+        judge("two", one().at(60_000).attempt(10, Ok).outcome(2, None), "exactly one");
+    }
+
+    #[test]
+    fn none_follows_a_success() {
+        let up = || script().periodic().registered().attempt(10, Ok).outcome(1, None);
+        judge("quiet", up().at(9_000).host_event("idle"), "ok");
+        judge("again", up().at(60_000).attempt(10, Ok).outcome(2, None), "none after a success");
+    }
+
+    #[test]
+    fn each_attempt_has_one_event_and_a_number() {
+        let silent = script().periodic().registered().attempt(10, Fail).at(60_000).attempt(10, Ok).outcome(1, None);
+        judge("no event", silent, "exactly one event of its outcome");
+        judge("wrong number", failed_once().at(60_005).attempt(1, Ok).outcome(3, None), "attempts are counted from 1");
+    }
+
+    #[test]
+    fn the_scenario_may_list_the_attempts() {
+        let expect = |script: Script, secs: &[u64]| {
+            let list = secs.iter().map(|secs| Span::secs(*secs)).collect();
+            script.plan(|plan| plan.expect.attempts = list)
+        };
+        let two = || failed_once().at(60_005).attempt(1, Ok).outcome(2, None);
+        judge("as listed", expect(two(), &[0, 60]), "ok");
+        judge("one more", expect(two(), &[0, 60, 120]), "0.000 s, 60.000 s, 120.000 s");
+    }
+}

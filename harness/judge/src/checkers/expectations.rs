@@ -1,0 +1,154 @@
+//! Expectations: what the scenario says must have come of it, and which requests the API must refuse.
+
+use clinker_model::history::{Entry, History, Phase};
+use clinker_model::verdict::Finding;
+use serde_json::Value;
+
+use crate::Checker;
+use crate::tally::Tally;
+use crate::view::{end_ns, final_rows, text};
+
+pub const CHECKER: Checker = Checker {
+    name: "expectations",
+    about: "final statuses, reasons and refusals are those of the scenario",
+    source: "the scenario's [expect] and `refused`; D4",
+    check,
+};
+
+fn check(history: &History) -> Finding {
+    let mut tally = Tally::new(CHECKER.name);
+    let expect = &history.header.plan.expect;
+    for (name, status) in &expect.backup {
+        final_status(history, &mut tally, "backups", name, status);
+    }
+    for (name, status) in &expect.volume {
+        final_status(history, &mut tally, "volumes", name, status);
+    }
+    for (name, piece) in &expect.reason {
+        let row = named(history, "backups", name);
+        let reason = row.map_or("", |row| text(&row["fail_reason"]));
+        tally.require(
+            reason.contains(piece.as_str()),
+            end_ns(history),
+            "the backup ends with the reason the scenario expects [scenario: expect.reason]",
+            || format!("{name}: a fail_reason with {piece:?}"),
+            || row.map_or("no such backup".to_owned(), |row| row["fail_reason"].to_string()),
+        );
+    }
+    answers(history, &mut tally);
+    tally.finish()
+}
+
+/// The newest row with a display name.
+fn named<'h>(history: &'h History, table: &str, name: &str) -> Option<&'h Value> {
+    let rows = final_rows(history, table);
+    let own = rows.values().filter(|row| row["display_name"] == name);
+    own.copied().max_by_key(|row| (text(&row["created_at"]).to_owned(), text(&row["id"]).to_owned()))
+}
+
+fn final_status(history: &History, tally: &mut Tally, table: &str, name: &str, status: &str) {
+    let row = named(history, table, name);
+    tally.require(
+        row.is_some_and(|row| row["status"] == status),
+        end_ns(history),
+        "everything ends in the status the scenario expects [scenario: expect; section 5]",
+        || format!("{table} {name}: {status}"),
+        || row.map_or("no such row".to_owned(), |row| format!("{}, {}", row["status"], row["fail_reason"])),
+    );
+}
+
+/// A step is refused with its declared kind, or not refused at all.
+fn answers(history: &History, tally: &mut Tally) {
+    let steps = &history.header.plan.steps;
+    for record in &history.records {
+        let Entry::Op { phase, step, op, failure, .. } = &record.entry else { continue };
+        let Some(planned) = steps.get(*step).filter(|_| *phase != Phase::Invoke) else { continue };
+        let kind = failure.as_ref().filter(|_| *phase == Phase::Fail).map(|failure| failure.kind.as_str());
+        tally.require(
+            kind == planned.refused.as_deref() || (*phase == Phase::Info && planned.refused.is_none()),
+            record.t_ns,
+            "the API refuses exactly the steps that say so, with their kind of error [scenario: refused; D4]",
+            || format!("step {step}, {op}: {}", planned.refused.as_deref().map_or("accepted", |kind| kind)),
+            || failure.as_ref().map_or_else(|| format!("{phase:?}").to_lowercase(), |failure| failure.reason.clone()),
+        );
+    }
+    for (step, planned) in steps.iter().enumerate().filter(|(_, planned)| planned.refused.is_some()) {
+        let ended = history.records.iter().any(|record| {
+            matches!(&record.entry, Entry::Op { phase, step: of, .. } if *of == step && *phase != Phase::Invoke)
+        });
+        tally.require(
+            ended,
+            end_ns(history),
+            "a step that must be refused was asked for [scenario: refused]",
+            || format!("an answer to step {step}, {}", planned.step.name()),
+            || "none".to_owned(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clinker_model::plan::Step;
+    use clinker_model::scenario::OfBackup;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, BACKUP, Script, VOLUME, script};
+
+    fn judge(case: &str, script: Script, expected: &str) {
+        testing::check(case, &check(&script.history), expected);
+    }
+
+    fn ended() -> Script {
+        let backup = json!({ "display_name": "first", "status": "error", "fail_reason": "quota: backup: store full" });
+        let volume = json!({ "display_name": "vol-1", "status": "available" });
+        script().final_row("backups", BACKUP, backup).final_row("volumes", VOLUME, volume)
+    }
+
+    #[test]
+    fn final_rows_are_as_expected() {
+        let expect = |name: &str, status: &str| {
+            ended().plan(|plan| drop(plan.expect.backup.insert(name.to_owned(), status.to_owned())))
+        };
+        judge("kept", expect("first", "error"), "ok");
+        judge("other status", expect("first", "available"), "quota: backup: store full");
+        judge("unknown", expect("second", "error"), "no such row");
+        let volume = ended().plan(|plan| drop(plan.expect.volume.insert("vol-1".to_owned(), "error".to_owned())));
+        judge("volume", volume, "volumes vol-1: error");
+        judge("nothing expected", ended(), "none");
+    }
+
+    #[test]
+    fn reasons_are_as_expected() {
+        let expect =
+            |piece: &str| ended().plan(|plan| drop(plan.expect.reason.insert("first".to_owned(), piece.to_owned())));
+        judge("contained", expect("store full"), "ok");
+        judge("not contained", expect("timeout"), "a fail_reason with");
+    }
+
+    #[test]
+    fn the_api_refuses_what_it_must_and_nothing_else() {
+        let step = |refused: Option<&str>| {
+            let backup = "first".to_owned();
+            script().step(refused, Step::Delete(OfBackup { backup })).op(0, Phase::Invoke, None)
+        };
+        judge("accepted", step(None).op(0, Phase::Ok, None), "ok");
+        judge("refused", step(Some("service_down")).op(0, Phase::Fail, Some("service_down")), "ok");
+        judge("other kind", step(Some("service_down")).op(0, Phase::Fail, Some("conflict")), "service_down");
+        judge("not refused", step(Some("service_down")).op(0, Phase::Ok, None), "refuses exactly");
+        judge("unasked refusal", step(None).op(0, Phase::Fail, Some("conflict")), "accepted");
+        judge("never asked", step(Some("conflict")), "was asked for");
+    }
+
+    #[test]
+    fn checks_asked_for_must_apply() {
+        let asked = |name: &str| {
+            let script = ended().plan(|plan| plan.expect.checks.push(name.to_owned()));
+            let findings = crate::judge(&script.history);
+            findings.into_iter().find(|finding| finding.checker == "expectations").expect("it always runs")
+        };
+        testing::check("applied", &asked("rows"), "it had nothing to check");
+        testing::check("unknown", &asked("nonsense"), "there is no such check");
+        testing::check("did apply", &asked("leftovers"), "ok");
+    }
+}

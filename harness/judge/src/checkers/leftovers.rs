@@ -1,0 +1,161 @@
+//! Leftovers: the store's ledger is explained by the database, and what is available is all there.
+
+use clinker_model::Fault;
+use clinker_model::history::{Entry, History};
+use clinker_model::verdict::Finding;
+use serde_json::Value;
+
+use crate::Checker;
+use crate::tally::Tally;
+use crate::view::{end_ns, final_rows, is_deleted, text};
+
+pub const CHECKER: Checker = Checker {
+    name: "leftovers",
+    about: "no object is left without a backup, and no available backup lacks an object",
+    source: "D7, D11; B-DEL-001; B-RES-009; B-CHK-007, 008; B-PSX-003",
+    check,
+};
+
+/// One object of a store's ledger.
+struct Object<'h> {
+    container: &'h str,
+    name: &'h str,
+}
+
+fn check(history: &History) -> Finding {
+    let mut tally = Tally::new(CHECKER.name);
+    let end = end_ns(history);
+    let objects: Vec<Object<'_>> = history
+        .records
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::Stored { container, name, .. } => Some(Object { container, name }),
+            _ => None,
+        })
+        .collect();
+    let rows = final_rows(history, "backups");
+    let live: Vec<(&str, &Value)> =
+        rows.iter().filter(|(_, row)| !is_deleted(row)).map(|(id, row)| (*id, *row)).collect();
+    for object in &objects {
+        tally.require(
+            is_probe(object.name) || live.iter().any(|(id, row)| explains(id, row, object)),
+            end,
+            "every stored object belongs to a backup that still exists [D7]",
+            || "a row with its container and prefix".to_owned(),
+            || format!("{}/{}", object.container, object.name),
+        );
+    }
+    for (id, row) in live.iter().filter(|(_, row)| row["status"] == "available" && !row["service_metadata"].is_null()) {
+        if !loses_objects(history, text(&row["display_name"])) {
+            complete(&mut tally, end, id, row, &objects);
+        }
+    }
+    if !rows.is_empty() {
+        tally.applies();
+    }
+    tally.finish()
+}
+
+fn is_probe(name: &str) -> bool {
+    name.rsplit('/').next().is_some_and(|name| name.starts_with(".clinker-probe-"))
+}
+
+fn explains(id: &str, row: &Value, object: &Object<'_>) -> bool {
+    let file = object.name.rsplit('/').next().unwrap_or(object.name);
+    let same_container = text(&row["container"]) == object.container;
+    if file.starts_with(".tmp-") {
+        return same_container && (file.contains(id) || object.container.contains(id));
+    }
+    same_container && suffix(row, object.name).is_some()
+}
+
+/// What follows the backup's prefix in an object's name: `-00001`, `_metadata`, `_sha256file`.
+fn suffix<'n>(row: &Value, name: &'n str) -> Option<&'n str> {
+    let prefix = row["service_metadata"].as_str().filter(|prefix| !prefix.is_empty())?;
+    name.strip_prefix(prefix).filter(|suffix| suffix.starts_with(['-', '_']))
+}
+
+/// Whether the scenario itself takes objects of this backup away.
+fn loses_objects(history: &History, name: &str) -> bool {
+    let lost = |fault: &Fault| matches!(fault, Fault::Lose(stored) if stored.backup == name);
+    history.header.plan.faults.iter().any(|planned| lost(&planned.fault))
+}
+
+fn complete(tally: &mut Tally, end: u64, id: &str, row: &Value, objects: &[Object<'_>]) {
+    let container = text(&row["container"]);
+    let own: Vec<&str> = objects
+        .iter()
+        .filter(|object| object.container == container)
+        .filter_map(|object| suffix(row, object.name))
+        .collect();
+    for special in ["_metadata", "_sha256file"] {
+        tally.require(
+            own.contains(&special),
+            end,
+            "an available backup has its metadata and its hash list in the store [D7]",
+            || format!("{special} of backup {id}"),
+            || format!("{own:?}"),
+        );
+    }
+    let data = own.iter().filter(|suffix| suffix.starts_with('-')).count() as u64;
+    tally.require(
+        row["object_count"].as_u64() == Some(data),
+        end,
+        "object_count is the number of data objects in the store [B-CHK-008]",
+        || format!("{} data objects of backup {id}", row["object_count"]),
+        || data.to_string(),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use clinker_model::fault::Stored;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, BACKUP, PREFIX, Script, script};
+
+    fn judge(case: &str, script: Script, expected: &str) {
+        testing::check(case, &check(&script.history), expected);
+    }
+
+    fn row(status: &str, objects: u64) -> Script {
+        let row = json!({
+            "status": status, "container": "vb", "service_metadata": PREFIX, "object_count": objects,
+            "display_name": "first", "deleted": status == "deleted",
+        });
+        script().final_row("backups", BACKUP, row)
+    }
+
+    fn with(script: Script, suffixes: &[&str]) -> Script {
+        suffixes.iter().fold(script, |script, suffix| script.stored(&format!("{PREFIX}{suffix}")))
+    }
+
+    #[test]
+    fn objects_are_explained_by_rows() {
+        let whole = ["-00001", "_sha256file", "_metadata"];
+        judge("available", with(row("available", 1), &whole), "ok");
+        judge("deleted", with(row("deleted", 1), &whole), "belongs to a backup that still exists");
+        judge("deleted and gone", row("deleted", 1), "ok");
+        judge("error keeps some", with(row("error", 0), &["-00001"]), "ok");
+        judge("longer prefix", with(row("error", 0), &["9-00001"]), "belongs to a backup");
+        judge("no store", script(), "none");
+    }
+
+    #[test]
+    fn probes_are_explained_and_temporaries_only_by_their_row() {
+        judge("probe", script().stored(".clinker-probe-backup-host-1"), "ok");
+        let tmp = format!(".tmp-volume_1_backup_{BACKUP}-00001");
+        judge("row exists", row("error", 0).stored(&tmp), "ok");
+        judge("row is gone", row("deleted", 0).stored(&tmp), ".tmp-volume_1");
+    }
+
+    #[test]
+    fn an_available_backup_is_all_there() {
+        judge("no metadata", with(row("available", 1), &["-00001", "_sha256file"]), "_metadata of backup");
+        judge("one too few", with(row("available", 2), &["-00001", "_sha256file", "_metadata"]), "2 data objects");
+        let (backup, object) = ("first".to_owned(), "_metadata".to_owned());
+        let lost = with(row("available", 1), &["-00001", "_sha256file"]);
+        judge("lost on purpose", lost.fault(5, None, Fault::Lose(Stored { backup, object })), "ok");
+    }
+}

@@ -1,0 +1,202 @@
+//! Operations: every one ends, leaves nothing in a passing state, and does so in bounded time after heal.
+
+use std::collections::BTreeMap;
+
+use clinker_model::history::{Entry, History, Phase};
+use clinker_model::plan::Step;
+use clinker_model::verdict::Finding;
+
+use crate::Checker;
+use crate::tally::{Tally, at};
+use crate::view::{SEC, end_ns, final_rows, notes, progress_type, span_of, text};
+
+pub const CHECKER: Checker = Checker {
+    name: "operations",
+    about: "no operation without an end, no row left in a passing state, all in bounded time after heal",
+    source: "D5, D7, section 5; B-FLT-001; B-RES-001..003",
+    check,
+};
+
+/// How long after heal, or after its own start, an operation may still take.
+const BOUND: u64 = 600 * SEC;
+
+fn check(history: &History) -> Finding {
+    let mut tally = Tally::new(CHECKER.name);
+    calls(history, &mut tally);
+    driver_calls(history, &mut tally);
+    passing_states(history, &mut tally);
+    in_time(history, &mut tally);
+    tally.finish()
+}
+
+/// Every call of the API was answered, or its outcome is noted as unknown.
+fn calls(history: &History, tally: &mut Tally) {
+    let mut open: BTreeMap<usize, (u64, &str)> = BTreeMap::new();
+    for record in &history.records {
+        let Entry::Op { phase, step, op, .. } = &record.entry else { continue };
+        tally.applies();
+        match phase {
+            Phase::Invoke => drop(open.insert(*step, (record.t_ns, op))),
+            Phase::Ok | Phase::Fail | Phase::Info => drop(open.remove(step)),
+        }
+    }
+    for (step, (since, op)) in open {
+        tally.broken(
+            end_ns(history),
+            "every call of the API ends [no operation without an end]",
+            format!("an answer to step {step}, {op} at {}", at(since)),
+            "none until the end of the run",
+        );
+    }
+}
+
+/// Every data call of the driver ended, or its process did.
+fn driver_calls(history: &History, tally: &mut Tally) {
+    let mut open: BTreeMap<(&str, u64), (u64, &str)> = BTreeMap::new();
+    for record in &history.records {
+        match &record.entry {
+            Entry::Driver { phase, call, method, .. } if is_data_call(method) => {
+                tally.applies();
+                match phase {
+                    Phase::Invoke => drop(open.insert((&record.host, *call), (record.t_ns, method))),
+                    _ => drop(open.remove(&(record.host.as_str(), *call))),
+                }
+            }
+            Entry::Host { what } if what.starts_with("crash") => open.retain(|(host, _), _| *host != record.host),
+            _ => {}
+        }
+    }
+    for ((host, _), (since, method)) in open {
+        tally.broken(
+            end_ns(history),
+            "every call of the driver ends [no operation without an end]",
+            format!("an end of {method} on {host}, begun at {}", at(since)),
+            "none until the end of the run",
+        );
+    }
+}
+
+fn is_data_call(method: &str) -> bool {
+    matches!(method, "backup" | "restore" | "delete_backup")
+}
+
+/// No row is left in a state that something has to end, unless an administrator put it there.
+fn passing_states(history: &History, tally: &mut Tally) {
+    let passing: [(&str, &[&str]); 2] = [
+        ("backups", &["creating", "restoring", "deleting"]),
+        ("volumes", &["backing-up", "restoring-backup", "creating"]),
+    ];
+    for (table, passing) in passing {
+        for (id, row) in final_rows(history, table) {
+            let status = text(&row["status"]);
+            tally.require(
+                !passing.contains(&status) || set_by_hand(history, status),
+                end_ns(history),
+                "at the end nothing is left in a passing state [section 5]",
+                || format!("{table} {id} in a lasting status"),
+                || format!("status {status}"),
+            );
+            let open = row["open_events"].as_array().is_some_and(|open| !open.is_empty());
+            tally.require(
+                !open,
+                end_ns(history),
+                "at the end no event is owed [D5, open_events]",
+                || format!("{table} {id} with open_events []"),
+                || row["open_events"].to_string(),
+            );
+        }
+    }
+}
+
+fn set_by_hand(history: &History, status: &str) -> bool {
+    let sets = |step: &Step| matches!(step, Step::Set(set) if set.status == status);
+    history.header.plan.steps.iter().any(|planned| sets(&planned.step))
+        || history.header.plan.volumes.iter().any(|volume| volume.status == status)
+}
+
+/// Terminal events come within the bound after heal, unless a fault has no end.
+fn in_time(history: &History, tally: &mut Tally) {
+    let plan = &history.header.plan;
+    if plan.faults.iter().any(|planned| span_of(planned).1 == u64::MAX) {
+        return;
+    }
+    let progress_type = progress_type(history);
+    let mut started: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for note in notes(history) {
+        let Some((operation, part)) = note.parts(&progress_type).filter(|_| !note.backup_id().is_empty()) else {
+            continue;
+        };
+        if part == "start" {
+            started.insert((note.backup_id(), operation), note.t_ns);
+        }
+        let Some(since) = started.get(&(note.backup_id(), operation)).filter(|_| matches!(part, "end" | "error"))
+        else {
+            continue;
+        };
+        let by = plan.heal.ns().max(*since).saturating_add(BOUND);
+        tally.require(
+            note.t_ns <= by,
+            note.t_ns,
+            "an operation ends within 600 s of its start or of the last fault's end [liveness]",
+            || format!("the end of {operation} of {} by {}", note.backup_id(), at(by)),
+            || format!("{} at {}", note.event_type(), at(note.t_ns)),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clinker_model::scenario::Set;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{self, BACKUP, HOST, Script, VOLUME, script};
+
+    fn judge(case: &str, script: Script, expected: &str) {
+        testing::check(case, &check(&script.history), expected);
+    }
+
+    fn status(status: &str) -> serde_json::Value {
+        json!({ "status": status, "open_events": [] })
+    }
+
+    #[test]
+    fn every_call_is_answered() {
+        let asked = || script().op(0, Phase::Invoke, None).at(5);
+        judge("ok", asked().op(0, Phase::Ok, None), "ok");
+        judge("unknown", asked().op(0, Phase::Info, None), "ok");
+        judge("never", asked().op(1, Phase::Ok, None), "an answer to step 0");
+        judge("nothing asked", script(), "none");
+    }
+
+    #[test]
+    fn every_driver_call_ends_or_its_process_does() {
+        let call = |phase| {
+            let method = "backup".to_owned();
+            Entry::Driver { phase, call: 7, method, backup_id: Some(BACKUP.to_owned()), failure: None }
+        };
+        let begun = || script().record(HOST, call(Phase::Invoke)).at(5);
+        judge("ended", begun().record(HOST, call(Phase::Fail)), "ok");
+        judge("crashed", begun().host_event("crashed"), "ok");
+        judge("hangs", begun().host_event("idle"), "an end of backup on backup-host-1");
+    }
+
+    #[test]
+    fn nothing_is_left_in_a_passing_state() {
+        judge("available", script().final_row("backups", BACKUP, status("available")), "ok");
+        judge("creating", script().final_row("backups", BACKUP, status("creating")), "status creating");
+        judge("volume", script().final_row("volumes", VOLUME, status("backing-up")), "status backing-up");
+        let owed = json!({ "status": "error", "open_events": ["create"] });
+        judge("owed event", script().final_row("backups", BACKUP, owed), "no event is owed");
+        let (backup, status_set) = (Some("first".to_owned()), "creating".to_owned());
+        let by_hand = script().step(None, Step::Set(Set { backup, volume: None, status: status_set }));
+        judge("by hand", by_hand.final_row("backups", BACKUP, status("creating")), "ok");
+    }
+
+    #[test]
+    fn operations_end_in_bounded_time() {
+        let started = || script().at(1000).note("backup.create.start", "creating");
+        judge("at the bound", started().at(601_000).note("backup.create.end", "available"), "ok");
+        judge("after it", started().at(601_001).note("backup.create.end", "available"), "within 600 s");
+    }
+}

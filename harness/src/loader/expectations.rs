@@ -1,0 +1,63 @@
+//! Checks of `[expect]`: names that occur, statuses and checks that exist, one moment per service state.
+
+use clinker_model::scenario::Scenario;
+
+use super::check::{BACKUP_STATUSES, Checker, VOLUME_STATUSES};
+
+impl Checker<'_> {
+    pub fn expectations(&mut self) {
+        let expect = &self.scenario.expect;
+        let hosts: Vec<String> = (1..=self.scenario.backup_hosts).map(|index| format!("backup-host-{index}")).collect();
+        let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+        for (index, service) in expect.service.iter().enumerate() {
+            let index = index.to_string();
+            if service.at.is_some() == service.by.is_some() {
+                let message =
+                    "a service state has exactly one of `at` (exactly then) and `by` (at some moment up to then)";
+                self.wrong(&["expect", "service", &index], message);
+            }
+            self.known(&["expect", "service", &index, "host"], "backup host", &service.host, &hosts);
+        }
+        let backups = backups(self.scenario);
+        for (name, status) in &expect.backup {
+            self.known(&["expect", "backup", name], "backup", name, &backups);
+            self.known(&["expect", "backup", name], "backup status", status, &BACKUP_STATUSES);
+        }
+        for name in expect.reason.keys() {
+            self.known(&["expect", "reason", name], "backup", name, &backups);
+        }
+        let volumes = volumes(self.scenario);
+        for (name, status) in &expect.volume {
+            self.known(&["expect", "volume", name], "volume", name, &volumes);
+            self.known(&["expect", "volume", name], "volume status", status, &VOLUME_STATUSES);
+        }
+        let checks: Vec<&str> = clinker_judge::CHECKERS.iter().map(|checker| checker.name).collect();
+        for (index, check) in expect.checks.iter().enumerate() {
+            self.known(&["expect", "checks", &index.to_string()], "check", check, &checks);
+        }
+        if expect.attempts.windows(2).any(|pair| pair[0] >= pair[1]) {
+            self.wrong(&["expect", "attempts"], "`attempts` are moments in rising order");
+        }
+        self.end();
+    }
+
+    /// A given end lies after everything asked for.
+    fn end(&mut self) {
+        if let Some(end) = self.scenario.end
+            && let Some(latest) = super::plan::moments(self.scenario).max().filter(|latest| *latest > end)
+        {
+            self.wrong(&["end"], format!("`end` {end} is before something asked for at {latest}"));
+        }
+    }
+}
+
+fn backups(scenario: &Scenario) -> Vec<&str> {
+    scenario.steps.iter().filter_map(|step| step.create.as_ref()).map(|create| create.name.as_str()).collect()
+}
+
+/// Every volume that is declared, used or made.
+fn volumes(scenario: &Scenario) -> Vec<&str> {
+    let made = scenario.steps.iter().filter_map(|step| step.restore.as_ref()?.new.as_deref());
+    let used = super::plan::existing_volumes(scenario).into_iter();
+    used.chain(made).collect()
+}

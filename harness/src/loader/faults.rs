@@ -1,0 +1,135 @@
+//! Checks of `[[fault]]`: one kind each, a target that exists, times in order.
+
+use clinker_model::Fault;
+use clinker_model::fault::Matching;
+
+use super::check::Checker;
+use super::suggest::hint;
+
+impl Checker<'_> {
+    pub fn faults(&mut self) {
+        for (index, entry) in self.scenario.faults.iter().enumerate() {
+            let index = index.to_string();
+            let kinds = entry.kinds();
+            match kinds.as_slice() {
+                [] => self.wrong(&["fault", &index], "this fault has no kind, such as `refuse` or `crash`"),
+                [fault] => {
+                    self.times(&index, fault);
+                    self.target(&index, fault);
+                    self.details(&index, fault);
+                }
+                [_, second, ..] => {
+                    let message = format!("a fault has exactly one kind: `{}` is a second one", second.name());
+                    self.wrong(&["fault", &index, second.name()], message);
+                }
+            }
+        }
+    }
+
+    fn times(&mut self, index: &str, fault: &Fault) {
+        let entry = &self.scenario.faults[index.parse::<usize>().expect("it was a position")];
+        let Some(until) = entry.until else { return };
+        let path = ["fault", index, "until"];
+        if fault.is_one_shot() {
+            self.wrong(&path, format!("`{}` happens at a moment: it has no `until`", fault.name()));
+        } else if until <= entry.at {
+            self.wrong(&path, format!("`until` {until} is not after `at` {}", entry.at));
+        }
+    }
+
+    fn target(&mut self, index: &str, fault: &Fault) {
+        let Some(host) = fault.host() else { return };
+        let path = ["fault", index, fault.name(), "host"];
+        if host == "collector" {
+            return self.wrong(&path, "`collector` is no target: it keeps what must not be lost");
+        }
+        for preset in self.presets.clone() {
+            let hosts = preset.hosts(self.scenario.backup_hosts);
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            if !hosts.contains(&host) {
+                let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
+                return self.wrong(&path, message);
+            }
+            let http = preset.servers.iter().any(|server| *server != "store") && preset.servers.contains(&host);
+            if needs_http(fault) && !http {
+                let message =
+                    format!("`{}` needs a server that speaks HTTP: `{host}` of {} does not", fault.name(), preset.name);
+                return self.wrong(&path, message);
+            }
+            if matches!(fault, Fault::ReadOnly(_)) && (http || host != "store") {
+                let message = format!("`read_only` needs a repository disk: `{host}` of {} is none", preset.name);
+                return self.wrong(&path, message);
+            }
+        }
+    }
+
+    fn details(&mut self, index: &str, fault: &Fault) {
+        let name = fault.name();
+        let path = |field| ["fault", index, name, field];
+        match fault {
+            Fault::Slow(slow) => {
+                if slow.delay.ns() == 0 && slow.bytes_per_second == 0 {
+                    self.wrong(&["fault", index, name], "`slow` needs a `delay` or `bytes_per_second`");
+                }
+                self.matching(index, name, &slow.requests);
+            }
+            Fault::Status(status) => {
+                if !(200..=599).contains(&status.code) {
+                    self.wrong(&path("code"), format!("`code` {} is not an HTTP status from 200 to 599", status.code));
+                }
+                self.matching(index, name, &status.requests);
+            }
+            Fault::Cut(cut) => self.matching(index, name, &cut.requests),
+            Fault::Crash(crash) => {
+                if crash.nth == 0 {
+                    self.wrong(&path("nth"), "`nth` counts from 1");
+                }
+                if crash.point.as_deref().is_some_and(|point| !point.contains('.')) {
+                    self.wrong(&path("point"), "`point` is `<port>.<call>`, such as `db.op_finish` or `fs.rename`");
+                }
+            }
+            Fault::Corrupt(stored) | Fault::Truncate(stored) | Fault::Lose(stored) => {
+                self.backup_exists(&path("backup"), &stored.backup);
+            }
+            Fault::Swap(swap) => {
+                self.backup_exists(&path("backup"), &swap.backup);
+                if swap.object == swap.with {
+                    self.wrong(&path("with"), "`with` is another object than `object`");
+                }
+            }
+            Fault::Skew(skew) if skew.seconds == 0 => self.wrong(&path("seconds"), "`seconds` 0 is no skew"),
+            _ => {}
+        }
+    }
+
+    fn matching(&mut self, index: &str, name: &str, requests: &Matching) {
+        let methods = ["GET", "HEAD", "PUT", "POST", "DELETE", "LIST"];
+        if requests.nth == 0 {
+            self.wrong(&["fault", index, name, "requests", "nth"], "`nth` counts from 1");
+        }
+        if !requests.method.is_empty() {
+            self.known(&["fault", index, name, "requests", "method"], "method", &requests.method, &methods);
+        }
+    }
+
+    /// Notes a problem unless some step creates the backup.
+    fn backup_exists(&mut self, path: &[&str], backup: &str) {
+        let created: Vec<&str> = self
+            .scenario
+            .steps
+            .iter()
+            .filter_map(|step| step.create.as_ref())
+            .map(|create| create.name.as_str())
+            .collect();
+        if !created.contains(&backup) {
+            self.wrong(path, format!("no step creates backup `{backup}`{}", hint(backup, &created)));
+        }
+    }
+}
+
+fn needs_http(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Status(_) | Fault::Cut(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_)
+    )
+}

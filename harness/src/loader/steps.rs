@@ -1,0 +1,109 @@
+//! Checks of `[[do]]`: one kind each, in order of time, every name created before it is used.
+
+use std::collections::BTreeSet;
+
+use clinker_model::plan::Step;
+use clinker_model::scenario::{Restore, Set};
+
+use super::check::{BACKUP_STATUSES, Checker, KINDS, VOLUME_STATUSES};
+use super::suggest::hint;
+
+/// The names that steps so far have made.
+#[derive(Default)]
+struct Names<'s> {
+    backups: BTreeSet<&'s str>,
+    new_volumes: BTreeSet<&'s str>,
+}
+
+impl Checker<'_> {
+    pub fn steps(&mut self) {
+        let scenario = self.scenario;
+        let kinds: Vec<Vec<Step>> = scenario.steps.iter().map(|entry| entry.kinds()).collect();
+        let mut names = Names::default();
+        let mut last = None;
+        for (index, (entry, kinds)) in scenario.steps.iter().zip(&kinds).enumerate() {
+            let index = index.to_string();
+            if let Some(at) = entry.at {
+                if last.is_some_and(|last| at < last) {
+                    self.wrong(
+                        &["do", &index, "at"],
+                        format!("`at` {at} is before the step above it: order steps by time"),
+                    );
+                }
+                last = Some(at);
+            }
+            if let Some(kind) = &entry.refused {
+                self.known(&["do", &index, "refused"], "kind of error", kind, &KINDS);
+            }
+            match kinds.as_slice() {
+                [] => self.wrong(&["do", &index], "this step has no kind, such as `create` or `restore`"),
+                [step] => self.step(&index, step, &mut names),
+                [_, second, ..] => {
+                    let message = format!("a step has exactly one kind: `{}` is a second one", second.name());
+                    self.wrong(&["do", &index, second.name()], message);
+                }
+            }
+        }
+    }
+
+    fn step<'s>(&mut self, index: &str, step: &'s Step, names: &mut Names<'s>) {
+        let path = ["do", index, step.name(), "backup"];
+        match step {
+            Step::Create(create) => {
+                if !names.backups.insert(&create.name) {
+                    let message = format!("backup `{}` is created twice: every `as` is its own", create.name);
+                    self.wrong(&["do", index, "create", "as"], message);
+                }
+            }
+            Step::Restore(restore) => {
+                self.created(&path, &restore.backup, names);
+                self.restore_target(index, restore, names);
+            }
+            Step::Delete(of) | Step::ForceDelete(of) => self.created(&path, &of.backup, names),
+            Step::ResetStatus(reset) => {
+                self.created(&path, &reset.backup, names);
+                let path = ["do", index, "reset_status", "status"];
+                self.known(&path, "status for `reset_status`", &reset.status, &["available", "error"]);
+            }
+            Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
+            Step::Write(_) => {}
+            Step::Set(set) => self.set(index, set, names),
+        }
+    }
+
+    fn restore_target<'s>(&mut self, index: &str, restore: &'s Restore, names: &mut Names<'s>) {
+        match (&restore.volume, &restore.new) {
+            (Some(_), None) => {}
+            (None, Some(new)) => {
+                let taken = self.scenario.volumes.iter().any(|volume| volume.name == *new);
+                if taken || !names.new_volumes.insert(new) {
+                    let message = format!("volume `{new}` exists already: `new` names one that the call creates");
+                    self.wrong(&["do", index, "restore", "new"], message);
+                }
+            }
+            _ => {
+                let message = "`restore` has exactly one of `volume` (into that one) and `new` (into one it creates)";
+                self.wrong(&["do", index, "restore"], message);
+            }
+        }
+    }
+
+    fn set<'s>(&mut self, index: &str, set: &'s Set, names: &mut Names<'s>) {
+        let path = ["do", index, "set", "status"];
+        match (&set.backup, &set.volume) {
+            (Some(backup), None) => {
+                self.created(&["do", index, "set", "backup"], backup, names);
+                self.known(&path, "backup status", &set.status, &BACKUP_STATUSES);
+            }
+            (None, Some(_)) => self.known(&path, "volume status", &set.status, &VOLUME_STATUSES),
+            _ => self.wrong(&["do", index, "set"], "`set` has exactly one of `backup` and `volume`"),
+        }
+    }
+
+    fn created(&mut self, path: &[&str], backup: &str, names: &Names<'_>) {
+        if !names.backups.contains(backup) {
+            let known: Vec<&str> = names.backups.iter().copied().collect();
+            self.wrong(path, format!("no step before this one creates backup `{backup}`{}", hint(backup, &known)));
+        }
+    }
+}

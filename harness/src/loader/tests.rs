@@ -1,0 +1,220 @@
+//! Scenarios as text: what their plans are, and what is said of wrong ones.
+
+use super::*;
+
+const OPTIONS: &[&str] = &[
+    "backup_periodic_initialization",
+    "backup_swift_url",
+    "backup_swift_object_size",
+    "backup_file_size",
+    "periodic_interval",
+    "backup_compression_algorithm",
+];
+
+const EXAMPLE: &str = r#"about = "The store refuses at start; the service is down; it heals, comes up, and one backup works."
+drivers = ["swift", "swift-v3"]
+options.backup_periodic_initialization = true
+
+[[fault]]
+at = "0s"
+until = "130s"
+refuse = { host = "store" }
+
+[[do]]
+at = "200s"
+create = { volume = "vol-1", as = "first" }
+
+[expect]
+service = [ { at = "10s", is = "down" }, { by = "185s", is = "up" } ]
+"#;
+
+fn scenario(text: &str) -> Scenario {
+    load("x.toml", text, OPTIONS).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The example with one piece of it replaced.
+fn check(piece: &str, by: &str, expected: &str) {
+    assert!(EXAMPLE.contains(piece), "{piece:?} is in the example");
+    let text = EXAMPLE.replacen(piece, by, 1);
+    let error = load("x.toml", &text, OPTIONS).expect_err(by).to_string();
+    assert!(error.contains(expected), "{by}\nexpected: {expected}\nobserved: {error}");
+}
+
+#[test]
+fn the_example_becomes_a_plan() {
+    let plan = plan(&scenario(EXAMPLE), "init/heals", "swift-v3", 7).expect("it runs for swift-v3");
+    assert_eq!(plan.heal, clinker_model::Span::secs(130));
+    assert_eq!(plan.end, clinker_model::Span::secs(800));
+    assert!(!plan.fixed_end);
+    assert_eq!(plan.options["backup_periodic_initialization"], "true");
+    assert_eq!(plan.options["backup_swift_auth_url"], "http://keystone:5000/v3");
+    assert_eq!(plan.options["backup_swift_object_size"], "65536");
+    assert_eq!(plan.options["periodic_fuzzy_delay"], "0");
+    let volume = &plan.volumes[0];
+    // 8 chunks of 64 KiB and the tail: 524,288 + 12,345
+    assert_eq!((volume.name.as_str(), volume.size.0), ("vol-1", 536_633));
+    assert_eq!(plan.steps[0].step.name(), "create");
+}
+
+#[test]
+fn volume_ids_depend_on_seed_and_name_alone() {
+    let id = |seed| plan(&scenario(EXAMPLE), "x", "swift", seed).expect("it runs for swift").volumes[0].id.clone();
+    assert_eq!(id(7), id(7));
+    assert_ne!(id(7), id(8));
+    let id = id(7);
+    assert_eq!((id.len(), &id[14..15]), (36, "4"));
+    assert!("89ab".contains(&id[19..20]), "{id}");
+}
+
+#[test]
+fn a_drivers_own_options_win() {
+    let text = EXAMPLE.replace(
+        "options.backup_periodic_initialization = true",
+        "options.periodic_interval = 5\noptions.swift.periodic_interval = 6\noptions.swift.backup_swift_object_size = 8192",
+    );
+    let plan_of = |driver| plan(&scenario(&text), "x", driver, 1).expect("it runs for both");
+    assert_eq!(plan_of("swift").options["periodic_interval"], "6");
+    assert_eq!(plan_of("swift").chunk.0, 8192);
+    assert_eq!(plan_of("swift-v3").options["periodic_interval"], "5");
+    assert_eq!(plan_of("swift-v3").chunk.0, 65536);
+}
+
+#[test]
+fn a_driver_that_is_not_listed_has_no_plan() {
+    let error = plan(&scenario(EXAMPLE), "init/heals", "posix", 7).expect_err("posix is not listed").to_string();
+    assert_eq!(error, "plan init/heals: it does not run for driver `posix`");
+}
+
+#[test]
+fn heal_waits_for_restarts_and_ignores_endless_faults() {
+    let text = EXAMPLE.replace(
+        "refuse = { host = \"store\" }",
+        "refuse = { host = \"store\" }\n[[fault]]\nat = \"140s\"\ncrash = { host = \"db\", restart_after = \"20s\" }\n\
+         [[fault]]\nat = \"300s\"\nlag = { by = \"5s\" }",
+    );
+    let plan = plan(&scenario(&text), "x", "swift", 1).expect("it runs for swift");
+    assert_eq!(plan.heal, clinker_model::Span::secs(160));
+    assert_eq!(plan.end, clinker_model::Span::secs(900));
+}
+
+#[test]
+fn an_error_shows_the_place() {
+    let text = EXAMPLE.replace("until = \"130s\"", "untill = \"130s\"");
+    let error = load("init/x.toml", &text, OPTIONS).expect_err("the field is unknown").to_string();
+    assert_eq!(
+        error,
+        "init/x.toml:7:1: unknown field `untill`; did you mean `until`?\n  7 | untill = \"130s\"\n    | ^^^^^^"
+    );
+}
+
+#[test]
+fn grammar_errors_point_at_the_field() {
+    check("about =", "aboot =", "did you mean `about`?");
+    check("refuse = {", "refsue = {", "did you mean `refuse`?");
+    check("as = \"first\"", "az = \"first\"", "unknown field `az`; did you mean `as`?");
+    check("is = \"down\"", "is = \"dwon\"", "unknown value `dwon`; did you mean `down`?");
+    check("at = \"200s\"", "at = \"200\"", "\"200\" is not a time such as");
+    check("create = { volume = \"vol-1\", as", "create = { as", "missing field `volume`");
+    check("[expect]", "[expect", "x.toml:14:8:");
+}
+
+#[test]
+fn the_frame_is_checked() {
+    check("about = \"The", "about = \"\" # \"The", "`about` is empty");
+    check("[\"swift\", \"swift-v3\"]", "[]", "`drivers` is empty: name at least one of swift, swift-v3");
+    check("\"swift-v3\"]", "\"swfit-v3\"]", "unknown driver `swfit-v3`; did you mean `swift-v3`?");
+    check("\"swift-v3\"]", "\"swift\"]", "driver `swift` is listed twice");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 99");
+    check("\"swift-v3\"]", "\"swift-v3\"]\ngeometry.chunk = \"10KiB\"", "chunk 10240 is not a multiple of block 4096");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nend = \"150s\"", "`end` 150s is before something asked for at 200s");
+    check("[[fault]]", "[[volume]]\nname = \"v\"\nstatus = \"avalable\"\n[[fault]]", "did you mean `available`?");
+}
+
+#[test]
+fn options_are_known_and_used() {
+    let option = "options.backup_periodic_initialization = true";
+    check(option, "options.backup_periodic_initialisation = true", "did you mean `backup_periodic_initialization`?");
+    check(option, "options.backup_file_size = 1", "option `backup_file_size` is not used by swift, swift-v3");
+    check(option, "options.posix.backup_file_size = 1", "unknown driver in `options` `posix`");
+    check(option, "options.periodic_interval = 1979-05-27", "is a string, number, boolean or list of strings");
+}
+
+#[test]
+fn faults_have_one_kind_a_target_and_ordered_times() {
+    let refuse = "refuse = { host = \"store\" }";
+    check(refuse, "", "this fault has no kind");
+    check(refuse, "refuse = { host = \"store\" }\nlag = { by = \"5s\" }", "`lag` is a second one");
+    check(refuse, "refuse = { host = \"stoer\" }", "unknown host `stoer` for driver swift; did you mean `store`?");
+    check(refuse, "refuse = { host = \"keystone\" }", "unknown host `keystone` for driver swift");
+    check(refuse, "hold = { host = \"collector\" }", "`collector` is no target");
+    check(refuse, "read_only = { host = \"store\" }", "`read_only` needs a repository disk");
+    check(refuse, "status = { host = \"db\", code = 503 }", "needs a server that speaks HTTP");
+    check(refuse, "status = { host = \"store\", code = 99 }", "`code` 99 is not an HTTP status");
+    check(refuse, "lose = { backup = \"frist\", object = \"x\" }", "`lose` happens at a moment: it has no `until`");
+    check(refuse, "lose = { backup = \"frist\", object = \"x\" }", "did you mean `first`?");
+    check("until = \"130s\"", "until = \"0s\"", "`until` 0s is not after `at` 0s");
+}
+
+#[test]
+fn steps_have_one_kind_and_names_that_exist() {
+    let create = "create = { volume = \"vol-1\", as = \"first\" }";
+    let then = |step: &str| format!("{create}\n[[do]]\n{step}");
+    check(create, "", "this step has no kind");
+    check(create, "delete = { backup = \"first\" }", "no step before this one creates backup `first`");
+    check(create, &then("delete = { backup = \"frist\" }"), "did you mean `first`?");
+    check(create, &then(create), "backup `first` is created twice");
+    check(create, &then("restore = { backup = \"first\" }"), "exactly one of `volume`");
+    check(create, &then("restore = { backup = \"first\", volume = \"a\", new = \"b\" }"), "exactly one of `volume`");
+    check(create, &then("at = \"1s\"\ndelete = { backup = \"first\" }"), "order steps by time");
+    check(create, &then("refused = \"service_dwon\"\ndelete = { backup = \"first\" }"), "did you mean `service_down`?");
+    check(create, &then("reset_status = { backup = \"first\", status = \"deleted\" }"), "known are available, error");
+    check(create, &then("set = { status = \"error\" }"), "`set` has exactly one of `backup` and `volume`");
+    check(create, &then("set = { volume = \"vol-1\", status = \"in_use\" }"), "did you mean `in-use`?");
+}
+
+#[test]
+fn expectations_name_what_exists() {
+    let expect = "[expect]";
+    check(expect, "[expect]\nbackup.frist = \"available\"", "unknown backup `frist`; did you mean `first`?");
+    check(expect, "[expect]\nbackup.first = \"avail\"", "unknown backup status `avail`");
+    check(expect, "[expect]\nvolume.vol-2 = \"available\"", "did you mean `vol-1`?");
+    check(expect, "[expect]\nchecks = [\"progres\"]", "unknown check `progres`; did you mean `progress`?");
+    check(expect, "[expect]\nattempts = [\"60s\", \"0s\"]", "rising order");
+    check("at = \"10s\", is", "is", "exactly one of `at`");
+    check("is = \"down\"", "is = \"down\", host = \"backup-host-2\"", "did you mean `backup-host-1`?");
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_order() {
+    let text = EXAMPLE.replace("swift-v3", "swfit-v3").replace("\"130s\"", "\"0s\"");
+    let error = load("x.toml", &text, OPTIONS).expect_err("two things are wrong");
+    let lines: Vec<usize> = error.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [2, 7]);
+}
+
+#[test]
+fn the_reference_lists_every_fault_check_step_and_preset() {
+    let reference = include_str!("../../../docs/scenario-format.md");
+    let section = |title: &str| -> &str {
+        let from = reference.find(&format!("\n## {title}\n")).unwrap_or_else(|| panic!("no section {title}")) + 1;
+        reference[from..].split("\n## ").next().unwrap_or_default()
+    };
+    let rows = |title: &str, name: &str| section(title).matches(&format!("\n| `{name}` | ")).count();
+    for name in clinker_model::Fault::NAMES {
+        assert_eq!(rows("Faults", name), 1, "fault {name}");
+    }
+    for checker in clinker_judge::CHECKERS {
+        assert_eq!(rows("Checks", checker.name), 1, "check {}", checker.name);
+    }
+    for step in ["create", "restore", "delete", "force_delete", "reset_status", "write", "set"] {
+        assert_eq!(rows("Steps", step), 1, "step {step}");
+    }
+    for name in presets::names() {
+        assert!(reference.contains(&format!("`{name}`")), "preset {name}");
+    }
+}
+
+#[test]
+fn the_references_example_is_the_one_tested_here() {
+    assert!(include_str!("../../../docs/scenario-format.md").contains(EXAMPLE));
+}

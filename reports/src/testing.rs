@@ -1,0 +1,79 @@
+//! A failed run for the renderers' tests.
+
+use std::collections::BTreeMap;
+
+use clinker_model::fault::{Fault, HostTarget};
+use clinker_model::history::{Entry, Header, History};
+use clinker_model::plan::{Plan, PlannedFault};
+use clinker_model::scenario::Expect;
+use clinker_model::verdict::{FaultResult, Finding, Outcome, RunResult, Verdict, Violation};
+use clinker_model::{ByteSize, Record, Span};
+
+pub fn passed() -> RunResult {
+    let refuse = FaultResult { name: "refuse".to_owned(), at_ns: 0, until_ns: Some(130_000_000_000), bites: 3 };
+    RunResult {
+        scenario: "init/heals".to_owned(),
+        driver: "swift".to_owned(),
+        seed: 17,
+        verdict: Verdict::Pass,
+        reason: None,
+        findings: vec![Finding { checker: "attempts".to_owned(), outcome: Outcome::Pass, violations: vec![] }],
+        faults: vec![refuse],
+        hash: "00ff00ff00ff00ff".to_owned(),
+        events: 42,
+        virtual_seconds: 260.25,
+        wall_ms: 900,
+        replay: "clinker replay clk1:init/heals:swift:17".to_owned(),
+    }
+}
+
+pub fn failed() -> RunResult {
+    let violation = Violation {
+        rule: "the next attempt is one interval after the start of the failed one [D2]".to_owned(),
+        expected: "an attempt of backup-host-1 at 60.000 s".to_owned(),
+        observed: "none until 600.000 s".to_owned(),
+        t_ns: 60_000_000_000,
+    };
+    let finding = Finding { checker: "attempts".to_owned(), outcome: Outcome::Fail, violations: vec![violation] };
+    let reason = Some("attempts".to_owned());
+    RunResult { verdict: Verdict::Fail, reason, findings: vec![finding], ..passed() }
+}
+
+pub fn history() -> History {
+    let host = "swift".to_owned();
+    let fault = Fault::Refuse(HostTarget { host: "store".to_owned() });
+    let plan = Plan {
+        scenario: "init/heals".to_owned(),
+        about: String::new(),
+        driver: host.clone(),
+        seed: 17,
+        tick: Span::default(),
+        heal: Span::secs(130),
+        end: Span::secs(600),
+        fixed_end: false,
+        backup_hosts: 1,
+        gib: ByteSize(1),
+        chunk: ByteSize(1),
+        block: ByteSize(1),
+        options: BTreeMap::new(),
+        volumes: vec![],
+        faults: vec![PlannedFault { at: Span::default(), until: Some(Span::secs(130)), fault }],
+        steps: vec![],
+        expect: Expect::default(),
+    };
+    let header = Header {
+        format: 1,
+        scenario: plan.scenario.clone(),
+        driver: plan.driver.clone(),
+        seed: 17,
+        engine: "turmoil".to_owned(),
+        plan,
+        secrets: vec![],
+    };
+    let request = |n: u64, status: u16| {
+        let (method, path) = ("GET".to_owned(), "/auth/v1.0".to_owned());
+        let entry = Entry::Request { method, path, status, request_bytes: 0, response_bytes: 12 };
+        Record { n, t_ns: n * 1_000_000_000, host: host.clone(), entry }
+    };
+    History { header, records: (0..12).map(|n| request(n, if n == 11 { 0 } else { 200 })).collect() }
+}
