@@ -95,11 +95,7 @@ pub fn driver(store: &Arc<MemoryStore>, options: &Options) -> ChunkedDriver {
     driver_with(store, options, Arc::new(Production))
 }
 
-pub fn driver_with(
-    store: &Arc<MemoryStore>,
-    options: &Options,
-    decisions: Arc<dyn EngineDecisions>,
-) -> ChunkedDriver {
+pub fn driver_with(store: &Arc<MemoryStore>, options: &Options, decisions: Arc<dyn EngineDecisions>) -> ChunkedDriver {
     let store: Arc<dyn ChunkStore> = Arc::clone(store) as _;
     ChunkedDriver::new(store, env(), options, decisions)
 }
@@ -121,12 +117,7 @@ pub fn row(id: &str) -> Backup {
 }
 
 /// Backs `data` up as `id`; the row as the service would have it afterwards.
-pub async fn store_backup(
-    driver: &dyn BackupDriver,
-    id: &str,
-    parent: Option<&Backup>,
-    data: &[u8],
-) -> Result<Backup> {
+pub async fn store_backup(driver: &dyn BackupDriver, id: &str, parent: Option<&Backup>, data: &[u8]) -> Result<Backup> {
     let control = Arc::new(BackupRecorder::default());
     let backup = Backup { parent_id: parent.map(|parent| parent.id.clone()), ..row(id) };
     let device = MemoryDevice::new(data.to_vec());
