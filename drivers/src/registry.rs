@@ -8,6 +8,7 @@ use crate::chunked::ChunkedDriver;
 use crate::chunked::decisions::Production;
 use crate::chunked::store::ChunkStore;
 use crate::posix::PosixStore;
+use crate::swift::SwiftStore;
 use crate::{BackupDriver, Error, Kind, Options, Result};
 
 /// A driver that can be named in `backup_driver`.
@@ -20,11 +21,18 @@ pub struct DriverInfo {
 }
 
 /// Every driver.
-pub static DRIVERS: &[DriverInfo] = &[DriverInfo {
-    short_name: "posix",
-    class_path: "cinder.backup.drivers.posix.PosixBackupDriver",
-    store: |options, env| Ok(Arc::new(PosixStore::new(options, env))),
-}];
+pub static DRIVERS: &[DriverInfo] = &[
+    DriverInfo {
+        short_name: "swift",
+        class_path: "cinder.backup.drivers.swift.SwiftBackupDriver",
+        store: |options, env| Ok(Arc::new(SwiftStore::new(options, env)?)),
+    },
+    DriverInfo {
+        short_name: "posix",
+        class_path: "cinder.backup.drivers.posix.PosixBackupDriver",
+        store: |options, env| Ok(Arc::new(PosixStore::new(options, env))),
+    },
+];
 
 /// The driver of this class path or short name.
 pub fn find(name: &str) -> Result<&'static DriverInfo> {

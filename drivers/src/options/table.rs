@@ -114,10 +114,9 @@ options! {
     backup_swift_url: Text = None, Any, "storage URL of per_user mode up to the project id, which is appended as it is";
     backup_swift_auth_url: Text = None, Any, "authentication endpoint of single_user mode";
     swift_catalog_info: String = text("object-store:swift:publicURL"), Any, "type:name:endpoint_type of the catalog entry used when backup_swift_url is unset";
-    keystone_catalog_info: String = text("identity:Identity Service:publicURL"), Any, "type:name:endpoint_type of the catalog entry used when backup_swift_auth_url is unset";
     backup_swift_auth: String = text("per_user"), AUTH_MODES, "whose credentials are used";
     backup_swift_auth_version: String = text("1"), AUTH_VERSIONS, "version of the authentication protocol of single_user mode";
-    backup_swift_tenant: Text = None, Any, "tenant, authentication version 2";
+    backup_swift_tenant: Text = None, Any, "project name of authentication version 3 where backup_swift_project is unset";
     backup_swift_user_domain: Text = None, Any, "user's domain name, authentication version 3";
     backup_swift_project_domain: Text = None, Any, "project's domain name, authentication version 3";
     backup_swift_project: Text = None, Any, "project name, authentication version 3";
@@ -130,9 +129,7 @@ options! {
     backup_swift_retry_attempts: u64 = 3, Any, "times a failed request is sent again";
     backup_swift_retry_backoff: u64 = 2, Any, "seconds before a request is sent again, doubling up to 64";
     backup_swift_enable_progress_timer: bool = true, Any, "whether the progress timer sends notes";
-    backup_swift_ca_cert_file: Text = None, Any, "certificates to trust";
-    backup_swift_auth_insecure: bool = false, Any, "whether certificates go unchecked";
-    backup_swift_service_auth: bool = false, Any, "whether a service token is sent as well";
+    backup_swift_service_auth: bool = false, Any, "whether a service token is sent as well; not supported, must be off";
     backup_swift_region_name: Text = None, Any, "region to choose in a catalog";
     backup_swift_timeout: u64 = 60, Min(1), "seconds without a byte moving after which a request is given up";
     // POSIX
@@ -158,5 +155,7 @@ pub(super) const ELSEWHERE: &[&str] = &[
     "backup_mount_point_base",
     "backup_s3_",
     "backup_share",
+    "backup_swift_auth_insecure",
+    "backup_swift_ca_cert_file",
     "backup_use_temp_snapshot",
 ];

@@ -1,0 +1,147 @@
+//! One HTTP client for every driver: plain HTTP/1.1 over [`clinker_env::Net`], time-outs on everything, reuse.
+//!
+//! Knows no store: drivers build requests and judge statuses. What to send again and when is in [`retry`].
+
+mod connection;
+pub mod retry;
+mod url;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clinker_env::Net;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+
+pub use hyper::Method;
+pub use retry::{Failure, RetryPolicy};
+pub use url::Url;
+
+use crate::{Error, Kind, Result};
+use connection::Connection;
+
+/// Idle connections kept per server.
+const IDLE_MAX: usize = 8;
+
+/// A request with its whole body. Answers are read whole, too.
+#[derive(Clone)]
+pub struct Request {
+    /// What error texts call the server, e.g. `swift`.
+    pub target: &'static str,
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Request {
+    pub fn new(target: &'static str, method: Method, url: Url) -> Request {
+        Request { target, method, url, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// Adds a header. A value that no header can carry is `invalid_config`; the text does not show it.
+    pub fn header(mut self, name: &'static str, value: &str) -> Result<Request> {
+        let value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| Error::new(Kind::InvalidConfig, format!("{name}: has characters that HTTP cannot carry")))?;
+        self.headers.insert(HeaderName::from_bytes(name.as_bytes()).expect("names are ours"), value);
+        Ok(self)
+    }
+
+    pub fn body(mut self, body: Bytes) -> Request {
+        self.body = body;
+        self
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.method.is_idempotent()
+    }
+}
+
+/// An answer, read to the end of its body.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Response {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// How long the server asks to wait. The form with a date is not understood: it would need a common clock.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    }
+}
+
+/// Sends requests and keeps connections for the next ones. Shared by reference between operations.
+pub struct HttpClient {
+    net: Arc<dyn Net>,
+    timeout: Duration,
+    idle: Mutex<BTreeMap<(String, u16), Vec<Connection>>>,
+}
+
+impl HttpClient {
+    /// `timeout` bounds the connect, and the time without a byte moving in either direction while a request is in
+    /// flight. It is no total limit: a slow server is waited for, a mute one is given up.
+    pub fn new(net: Arc<dyn Net>, timeout: Duration) -> HttpClient {
+        HttpClient { net, timeout, idle: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Sends the request once and reads the whole answer, whatever its status.
+    ///
+    /// Fails with `unreachable` or `timeout`, both transient, in texts of the form `swift refused the connection`. A
+    /// connection that was idle may have been closed by the server meanwhile: if it breaks before the first byte of
+    /// an answer, an idempotent request goes out once more on a fresh one; others always take a fresh one.
+    pub async fn request(&self, request: &Request) -> Result<Response> {
+        if request.is_idempotent()
+            && let Some(mut connection) = self.take_idle(&request.url)
+        {
+            match connection.exchange(request, self.timeout).await {
+                Err(failed) if failed.unanswered => {
+                    tracing::debug!(server = request.target, "an idle connection had been closed: using a fresh one");
+                }
+                outcome => return self.keep(request, connection, outcome),
+            }
+        }
+        let mut connection = Connection::open(&*self.net, request, self.timeout).await?;
+        let outcome = connection.exchange(request, self.timeout).await;
+        self.keep(request, connection, outcome)
+    }
+
+    fn take_idle(&self, url: &Url) -> Option<Connection> {
+        let mut idle = self.idle.lock().expect("no panic while locked");
+        let connections = idle.get_mut(&url.server())?;
+        while let Some(connection) = connections.pop() {
+            if !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn keep(
+        &self,
+        request: &Request,
+        connection: Connection,
+        outcome: Result<Response, connection::Failed>,
+    ) -> Result<Response> {
+        let response = outcome.map_err(|failed| failed.error)?;
+        // A refusal may come before the body is sent; what is left of it would hold up the next request.
+        if (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
+            let mut idle = self.idle.lock().expect("no panic while locked");
+            let connections = idle.entry(request.url.server()).or_default();
+            if connections.len() < IDLE_MAX {
+                connections.push(connection);
+            }
+        }
+        Ok(response)
+    }
+}

@@ -1,0 +1,125 @@
+//! Plain-HTTP URLs: host, port and path, checked once where they enter.
+
+use crate::{Error, Kind, Result};
+
+/// An `http` URL. The path begins with `/`, is percent-encoded, and may end in a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Url {
+    /// Reads a URL. `origin` says in errors where it comes from, e.g. `option backup_swift_url`.
+    pub fn parse(origin: &str, text: &str) -> Result<Url> {
+        let refuse = |why: &str| Error::new(Kind::InvalidConfig, format!("{origin}: {why}, expected {FORM}"));
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| refuse("not a URL"))?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => {}
+            "https" => return Err(refuse("TLS is not built in")),
+            _ => return Err(refuse("not an http URL")),
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        // Not shown in the error: it would be a credential.
+        if authority.contains('@') {
+            return Err(refuse("has a user name in it"));
+        }
+        if path.bytes().any(|b| !b.is_ascii_graphic()) || path.contains(['#', '"', '<', '>']) {
+            return Err(refuse("its path is not percent-encoded"));
+        }
+        let (host, port) = split_port(authority).ok_or_else(|| refuse("its host or port is wrong"))?;
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        Ok(Url { host, port, path })
+    }
+
+    /// The same server's URL for `path`, which begins with `/` and is percent-encoded.
+    pub fn with_path(&self, path: &str) -> Url {
+        Url { path: path.to_owned(), ..self.clone() }
+    }
+
+    /// This URL with `suffix` (which begins with `/`) after its path.
+    pub fn join(&self, suffix: &str) -> Url {
+        self.with_path(&format!("{}{suffix}", self.path.trim_end_matches('/')))
+    }
+
+    /// The last segment of the path; empty for the root.
+    pub fn last_segment(&self) -> &str {
+        self.path.trim_end_matches('/').rsplit('/').next().unwrap_or("")
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn server(&self) -> (String, u16) {
+        (self.host.clone(), self.port)
+    }
+
+    /// The `Host` header's value.
+    pub(super) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
+const FORM: &str = "http://host[:port]/path";
+
+fn split_port(authority: &str) -> Option<(String, u16)> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inner) => {
+            let (host, rest) = inner.split_once(']')?;
+            (host, rest.strip_prefix(':').or(rest.is_empty().then_some("80"))?)
+        }
+        None => authority.split_once(':').unwrap_or((authority, "80")),
+    };
+    let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
+    let port = port.parse().ok().filter(|&port| port != 0)?;
+    plain.then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(&str, u16, &str), &str>) {
+        match (Url::parse("option x", text), expected) {
+            (Ok(url), Ok(expected)) => assert_eq!((url.host(), url.port(), url.path()), expected),
+            (Err(error), Err(expected)) => {
+                assert_eq!(error.kind, Kind::InvalidConfig);
+                assert_eq!(error.what, format!("option x: {expected}, expected http://host[:port]/path"));
+            }
+            (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_url_is_split_into_host_port_and_path() {
+        check("http://swift:8080/v1/AUTH_", Ok(("swift", 8080, "/v1/AUTH_")));
+        check("HTTP://swift", Ok(("swift", 80, "/")));
+        check("http://[::1]:81/a?b", Ok(("::1", 81, "/a?b")));
+        check("http://[::1]", Ok(("::1", 80, "/")));
+    }
+
+    #[test]
+    fn what_cannot_be_reached_by_plain_http_is_refused() {
+        check("https://swift/v1", Err("TLS is not built in"));
+        check("ftp://swift", Err("not an http URL"));
+        check("swift:8080", Err("not a URL"));
+        check("http://me:hunter2@swift/", Err("has a user name in it"));
+        check("http://swift:0/", Err("its host or port is wrong"));
+        check("http://swift:port/", Err("its host or port is wrong"));
+        check("http:///v1", Err("its host or port is wrong"));
+        check("http://swift/a b", Err("its path is not percent-encoded"));
+    }
+}
