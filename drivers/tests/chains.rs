@@ -118,8 +118,8 @@ fn zero_pieces_are_left_out_on_a_new_volume_only() {
             assert_eq!(device.data(), data);
             device.writes.lock().unwrap().clone()
         };
-        assert_eq!(written(true).await, [piece..3 * piece]);
-        assert_eq!(written(false).await, [0..4 * piece, 4 * piece..4 * piece + 5]);
+        assert_eq!(written(true).await, [(piece, 3 * piece)]);
+        assert_eq!(written(false).await, [(0, 4 * piece), (4 * piece, 4 * piece + 5)]);
     });
 }
 

@@ -111,7 +111,7 @@ fn bad_data_never_reach_the_volume() {
         let control = Arc::new(RestoreRecorder::default());
         let driver = driver(&store, &options("none"));
         driver.restore(&context(), &chain, &device, false, control).await.unwrap_err();
-        assert_eq!(*device.writes.lock().unwrap(), [0..CHUNK]);
+        assert_eq!(*device.writes.lock().unwrap(), [(0, CHUNK)]);
     });
 }
 
@@ -244,7 +244,7 @@ fn overlapping_objects_are_read_back_and_accepted_when_the_volume_is_right() {
         let sound = String::from_utf8(store.object(&name).to_vec()).unwrap();
         let with = |entry: String| sound.replacen("\n  ],", &format!(",\n{entry}\n  ],"), 1);
         store.set(&name, with(entry(0)));
-        assert_eq!(restore_over(&driver, &[full.clone()], data.len()).await.unwrap(), data);
+        assert_eq!(restore_over(&driver, std::slice::from_ref(&full), data.len()).await.unwrap(), data);
         store.set(&name, with(entry(1)));
         let error = restore_error(&store, &[full], data.len()).await;
         assert_eq!(
