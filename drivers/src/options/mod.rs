@@ -16,7 +16,7 @@ use crate::{Error, Kind, Result};
 #[derive(Clone, Debug)]
 pub struct OptionInfo {
     pub name: &'static str,
-    /// `int`, `float`, `bool`, `str` or `secret`.
+    /// `int`, `bool`, `str` or `secret`.
     pub kind: &'static str,
     /// The default as text; none for an option that is unset by default.
     pub default: Option<String>,

@@ -43,12 +43,13 @@ pub(super) struct Call {
     path: String,
     headers: Vec<(&'static str, String)>,
     body: Bytes,
-    missing_ok: bool,
+    /// A status that is an answer like a success, not an error.
+    also_ok: Option<u16>,
 }
 
 impl Call {
     pub(super) fn new(method: Method, what: impl Into<String>, path: String) -> Call {
-        Call { method, what: what.into(), path, headers: Vec::new(), body: Bytes::new(), missing_ok: false }
+        Call { method, what: what.into(), path, headers: Vec::new(), body: Bytes::new(), also_ok: None }
     }
 
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Call {
@@ -61,9 +62,9 @@ impl Call {
         self
     }
 
-    /// A 404 is an answer like a success, not an error.
-    pub(super) fn missing_ok(mut self) -> Call {
-        self.missing_ok = true;
+    /// `status` is an answer like a success, not an error.
+    pub(super) fn or_status(mut self, status: u16) -> Call {
+        self.also_ok = Some(status);
         self
     }
 
@@ -118,7 +119,7 @@ impl Client {
         self.data
     }
 
-    /// Sends the request until it is answered with success (or 404 where that is fine).
+    /// Sends the request until it is answered with success, or the status that is fine as well.
     pub(super) async fn send(&self, context: &RequestContext, effort: Effort, call: Call) -> Result<Response> {
         let may_renew = AtomicBool::new(effort.renew);
         let attempt = || async {
@@ -145,7 +146,7 @@ impl Client {
         }
         let status = response.status;
         tracing::debug!(target: "clinker_drivers::swift", request = call.what, status, "answered");
-        if response.is_success() || (status == 404 && call.missing_ok) {
+        if response.is_success() || call.also_ok == Some(status) {
             return Ok(response);
         }
         Err(refused(SWIFT, "", &response))

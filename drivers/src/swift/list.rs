@@ -29,7 +29,7 @@ pub(super) async fn list(
             path.push_str("&marker=");
             path.push_str(&encoded(last));
         }
-        let call = Call::new(Method::GET, what.as_str(), path).missing_ok();
+        let call = Call::new(Method::GET, what.as_str(), path).or_status(404);
         let response = client.send(context, client.data_effort(), call).await?;
         if response.status == 404 {
             return missing(client, context, container, &what, names).await;
@@ -66,7 +66,7 @@ async fn missing(
     let head = |what: String, path: String| Call::new(Method::HEAD, what, path);
     let account = head("head of the account".to_owned(), String::new());
     client.send(context, client.data_effort(), account).await?;
-    let held = head(format!("head of container {container}"), container_path(container)).missing_ok();
+    let held = head(format!("head of container {container}"), container_path(container)).or_status(404);
     let held = client.send(context, client.data_effort(), held).await?;
     if held.is_success() || !listed.is_empty() {
         return Err(Error::new(Kind::NotFound, format!("{what}: {SWIFT} answered 404")));

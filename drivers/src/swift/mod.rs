@@ -47,7 +47,7 @@ impl SwiftStore {
     async fn ensure_container(&self, context: &RequestContext, effort: Effort, container: &str) -> Result<()> {
         let client = self.client()?;
         let path = container_path(container);
-        let head = Call::new(Method::HEAD, format!("head of container {container}"), path.clone()).missing_ok();
+        let head = Call::new(Method::HEAD, format!("head of container {container}"), path.clone()).or_status(404);
         if client.send(context, effort, head).await?.is_success() {
             return Ok(());
         }
@@ -57,9 +57,12 @@ impl SwiftStore {
         }
         let mut put = Call::new(Method::PUT, format!("put of container {container}"), path);
         if let Some(policy) = &self.options.backup_swift_create_storage_policy {
-            put = put.header("X-Storage-Policy", policy);
+            put = put.header("X-Storage-Policy", policy).or_status(400);
         }
-        client.send(context, effort, put).await?;
+        if client.send(context, effort, put).await?.status == 400 {
+            let what = format!("option backup_swift_create_storage_policy: swift refused it for container {container}");
+            return Err(Error::new(Kind::InvalidConfig, what));
+        }
         Ok(())
     }
 
@@ -117,7 +120,7 @@ impl SwiftStore {
         effort: Effort,
         (container, name): (&str, &str),
     ) -> Result<()> {
-        let call = Call::new(Method::DELETE, format!("delete of {name}"), object_path(container, name)).missing_ok();
+        let call = Call::new(Method::DELETE, format!("delete of {name}"), object_path(container, name)).or_status(404);
         self.client()?.send(context, effort, call).await.map(drop)
     }
 

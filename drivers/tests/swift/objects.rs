@@ -180,6 +180,18 @@ async fn a_missing_container_is_created_with_the_policy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_the_server_does_not_know_is_a_wrong_option() {
+    let expected = "option backup_swift_create_storage_policy: swift refused it for container vb";
+    for (sets, expected) in [
+        (&[("backup_swift_create_storage_policy", "nosuch")][..], format!("invalid_config: {expected}")),
+        (&[], "internal: put of container vb: swift answered 400".to_owned()),
+    ] {
+        let (store, _) = store(&[V1, sets], [auth_ok(), reply(404), reply(400)]);
+        assert_eq!(reason(store.put_container(&RequestContext::admin(), "vb").await), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_missing_container_is_an_error_where_none_may_be_created() {
     let sets = [("backup_create_containers", "false")];
     let (store, script) = store(&[V1, &sets], [auth_ok(), reply(404)]);
