@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clinker_env::Env;
 
 use crate::chunked::ChunkedDriver;
-use crate::chunked::decisions::Production;
+use crate::chunked::decisions::{EngineDecisions, Production};
 use crate::chunked::store::ChunkStore;
 use crate::posix::PosixStore;
 use crate::swift::SwiftStore;
@@ -61,8 +61,12 @@ pub fn store(options: &Options, env: &Env) -> Result<Arc<dyn ChunkStore>> {
 
 /// The configured driver, not yet set up.
 pub fn build(options: &Options, env: &Env) -> Result<Arc<dyn BackupDriver>> {
-    let store = store(options, env)?;
-    Ok(Arc::new(ChunkedDriver::new(store, env.clone(), options, Arc::new(Production))))
+    build_with(options, env, Arc::new(Production))
+}
+
+/// The configured driver with other decisions: how a planted bug gets in.
+pub fn build_with(options: &Options, env: &Env, decisions: Arc<dyn EngineDecisions>) -> Result<Arc<dyn BackupDriver>> {
+    Ok(Arc::new(ChunkedDriver::new(store(options, env)?, env.clone(), options, decisions)))
 }
 
 /// Whether a backup whose row names `service` is one of the driver with this class path.

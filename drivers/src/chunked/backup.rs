@@ -15,8 +15,11 @@ use super::decisions::MetadataAt;
 use super::format::{self, DataObject, HashList};
 use super::progress::{Progress, Schedule};
 use super::store::Geometry;
-use crate::driver::BackupUpdate;
-use crate::{Backup, BackupControl, Device, Error, Kind, RequestContext, Result};
+use crate::{Backup, BackupControl, BackupUpdate, Device, Error, Kind, RequestContext, Result};
+
+/// About what one hash takes in a sha256file, and one object in the metadata: the work of writing them.
+const SHA256_LINE: u64 = 72;
+const METADATA_ENTRY: u64 = 300;
 
 pub(super) async fn backup(
     driver: &ChunkedDriver,
@@ -50,7 +53,7 @@ pub(super) async fn backup(
         parent_hashes,
         names: Vec::new(),
         objects: Vec::new(),
-        hashes: HashList { block: geometry.block, sha256s: Vec::new() },
+        hashes: Vec::new(),
     };
     match run.store_everything(device, control).await {
         Ok(()) => Ok(BackupUpdate { object_count: driver.decisions.object_count(run.objects.len() as u64) }),
@@ -115,7 +118,8 @@ struct Run<'a> {
     /// Every object whose put was begun, in that order.
     names: Vec<String>,
     objects: Vec<DataObject>,
-    hashes: HashList,
+    /// Of the blocks so far.
+    hashes: Vec<[u8; 32]>,
 }
 
 impl Run<'_> {
@@ -163,22 +167,20 @@ impl Run<'_> {
             offset += len;
             progress.chunk_done(offset).await?;
         }
-        let (backup, hashes) = (self.backup.clone(), self.hashes.clone());
-        let estimate = hashes.sha256s.len() as u64 * 72;
-        let document = move || format::encode_hash_list(&backup, &hashes);
-        let document = self.driver.env.compute(Work::Other, estimate, document).await;
-        self.put_document(format::sha256file_name(&self.prefix), document).await?;
+        let hashes = HashList { block: self.geometry.block, sha256s: std::mem::take(&mut self.hashes) };
+        let (name, bytes) = (format::sha256file_name(&self.prefix), hashes.sha256s.len() as u64 * SHA256_LINE);
+        self.put_document(name, bytes, move |backup| format::encode_hash_list(backup, &hashes)).await?;
         self.put_metadata().await
     }
 
     async fn store_chunk(&mut self, offset: u64, data: Bytes) -> Result<()> {
-        let first = self.hashes.sha256s.len();
+        let first = self.hashes.len();
         let parent = self.parent_hashes.clone();
-        let (block, hashed) = (self.geometry.block as usize, data.clone());
-        let job = move || hash_chunk(&hashed, block, parent.as_deref().map(|hashes| &hashes[first..]));
-        let (sha256s, runs) = self.driver.env.compute(Work::Hash, data.len() as u64, job).await;
-        self.hashes.sha256s.extend(sha256s);
-        for (range, md5) in runs {
+        let (block, bytes) = (self.geometry.block as usize, data.clone());
+        let job = move || hash_chunk(&bytes, block, parent.as_deref().map(|hashes| &hashes[first..]));
+        let hashed = self.driver.env.compute(Work::Hash, data.len() as u64, job).await;
+        self.hashes.extend(hashed.sha256s);
+        for (range, md5) in hashed.to_store {
             self.store_object(offset + range.start as u64, data.slice(range), md5).await?;
         }
         Ok(())
@@ -207,12 +209,24 @@ impl Run<'_> {
     }
 
     async fn put_metadata(&mut self) -> Result<()> {
-        let document = format::encode_metadata(self.backup, &self.objects);
-        self.put_document(format::metadata_name(&self.prefix), document).await
+        let objects = self.objects.clone();
+        let (name, bytes) = (format::metadata_name(&self.prefix), objects.len() as u64 * METADATA_ENTRY);
+        self.put_document(name, bytes, move |backup| format::encode_metadata(backup, &objects)).await
     }
 
-    async fn put_document(&mut self, name: String, document: Vec<u8>) -> Result<()> {
-        let md5 = md5_of(&document);
+    /// Makes and puts a document of about so many bytes.
+    async fn put_document(
+        &mut self,
+        name: String,
+        bytes: u64,
+        encode: impl FnOnce(&Backup) -> Vec<u8> + Send + 'static,
+    ) -> Result<()> {
+        let backup = self.backup.clone();
+        let job = move || {
+            let document = encode(&backup);
+            (md5_of(&document), document)
+        };
+        let (md5, document) = self.driver.env.compute(Work::Other, bytes, job).await;
         self.put(name, document.into(), md5).await
     }
 
@@ -235,31 +249,30 @@ impl Run<'_> {
     }
 }
 
-/// The hashes of a chunk's blocks, and the byte ranges to store with their md5.
-fn hash_chunk(
-    data: &[u8],
-    block: usize,
-    parent: Option<&[[u8; 32]]>,
-) -> (Vec<[u8; 32]>, Vec<(Range<usize>, [u8; 16])>) {
+struct HashedChunk {
+    /// One per block.
+    sha256s: Vec<[u8; 32]>,
+    /// The byte ranges of the chunk to store, each with its md5.
+    to_store: Vec<(Range<usize>, [u8; 16])>,
+}
+
+/// All of the chunk is to be stored, or what differs from the parent's blocks at the same place.
+fn hash_chunk(data: &[u8], block: usize, parent: Option<&[[u8; 32]]>) -> HashedChunk {
     let sha256s: Vec<[u8; 32]> = data.chunks(block).map(|block| Sha256::digest(block).into()).collect();
-    let runs = match parent {
-        Some(parent) => changed_runs(&sha256s, parent),
-        None => vec![0..sha256s.len()],
-    };
+    let runs = changed_runs(&sha256s, parent);
     let with_md5 = |run: Range<usize>| {
         let range = run.start * block..data.len().min(run.end * block);
         let md5 = md5_of(&data[range.clone()]);
         (range, md5)
     };
-    let runs = runs.into_iter().map(with_md5).collect();
-    (sha256s, runs)
+    HashedChunk { to_store: runs.into_iter().map(with_md5).collect(), sha256s }
 }
 
-/// The maximal runs of blocks whose hash differs from the parent's at the same index.
-fn changed_runs(now: &[[u8; 32]], parent: &[[u8; 32]]) -> Vec<Range<usize>> {
+/// The maximal runs of blocks whose hash differs from the parent's at the same index; without a parent, all blocks.
+fn changed_runs(now: &[[u8; 32]], parent: Option<&[[u8; 32]]>) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (index, hash) in now.iter().enumerate() {
-        if parent.get(index) == Some(hash) {
+        if parent.and_then(|parent| parent.get(index)) == Some(hash) {
             continue;
         }
         match runs.last_mut() {
@@ -280,17 +293,20 @@ mod tests {
 
     #[test]
     fn each_maximal_run_of_changed_blocks_is_one_object() {
-        let check = |now: &str, parent: &str, expected: &[Range<usize>]| {
-            let hashes = |text: &str| text.bytes().map(|byte| [byte; 32]).collect::<Vec<_>>();
-            assert_eq!(changed_runs(&hashes(now), &hashes(parent)), expected, "{now} on {parent}");
+        let hashes = |text: &str| text.bytes().map(|byte| [byte; 32]).collect::<Vec<_>>();
+        let check = |now: &str, parent: Option<&str>, expected: &[(usize, usize)]| {
+            let parent = parent.map(hashes);
+            let runs = changed_runs(&hashes(now), parent.as_deref());
+            let runs: Vec<(usize, usize)> = runs.into_iter().map(|run| (run.start, run.end)).collect();
+            assert_eq!(runs, expected, "{now}");
         };
-        check("aaaa", "aaaa", &[]);
-        check("baaa", "aaaa", &[0..1]);
-        check("abba", "aaaa", &[1..3]);
-        check("babb", "aaaa", &[0..1, 2..4]);
-        check("bbbb", "aaaa", &[0..4]);
-        check("aa", "aaaa", &[]);
-        check("", "", &[]);
+        check("aaaa", Some("aaaa"), &[]);
+        check("baaa", Some("aaaa"), &[(0, 1)]);
+        check("abba", Some("aaaa"), &[(1, 3)]);
+        check("babb", Some("aaaa"), &[(0, 1), (2, 4)]);
+        check("bbbb", Some("aaaa"), &[(0, 4)]);
+        check("aa", Some("aaaa"), &[]);
+        check("aaaa", None, &[(0, 4)]);
     }
 
     #[test]

@@ -25,10 +25,9 @@ use compress::Algorithm;
 use decisions::EngineDecisions;
 use store::ChunkStore;
 
-use crate::driver::BackupUpdate;
 use crate::{
-    Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, Options, RequestContext, RestoreControl,
-    Result,
+    Backup, BackupControl, BackupDriver, BackupUpdate, Capabilities, Device, Error, Kind, Options, RequestContext,
+    RestoreControl, Result,
 };
 
 /// A backup driver over a store of named objects.

@@ -186,6 +186,3 @@ async fn run_timer(shared: Arc<Shared>, begun: Instant, period: Duration) -> Res
         shared.send().await?;
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -141,6 +141,3 @@ impl ChunkStore for PosixStore {
         self.client.remove_temporaries(container, prefix).await
     }
 }
-
-#[cfg(test)]
-mod tests;

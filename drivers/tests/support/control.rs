@@ -15,9 +15,9 @@ pub struct BackupRecorder {
     pub fail_note_at: Option<usize>,
     /// How long a note takes.
     pub note_takes: Duration,
-    location: Mutex<Option<(String, String)>>,
-    asked: Mutex<usize>,
-    notes: Mutex<Vec<(Instant, f64)>>,
+    pub location: Mutex<Option<(String, String)>>,
+    pub asked: Mutex<usize>,
+    pub notes: Mutex<Vec<(Instant, f64)>>,
 }
 
 impl BackupRecorder {
@@ -71,8 +71,8 @@ impl BackupControl for BackupRecorder {
 pub struct RestoreRecorder {
     /// Cancels the n-th time it is asked, counted from 0.
     pub cancel_at: Option<usize>,
-    asked: Mutex<usize>,
-    warnings: Mutex<Vec<String>>,
+    pub asked: Mutex<usize>,
+    pub warnings: Mutex<Vec<String>>,
 }
 
 impl RestoreRecorder {

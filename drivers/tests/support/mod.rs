@@ -4,7 +4,6 @@
 pub mod control;
 pub mod store;
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,10 +20,10 @@ pub use store::MemoryStore;
 
 pub const CREATED_AT: &str = "2027-03-04T05:06:05Z";
 
-/// A volume in memory that remembers which ranges were written.
+/// A volume in memory that remembers the start and end of every write.
 pub struct MemoryDevice {
     data: Mutex<Vec<u8>>,
-    pub writes: Mutex<Vec<Range<u64>>>,
+    pub writes: Mutex<Vec<(u64, u64)>>,
 }
 
 impl MemoryDevice {
@@ -56,7 +55,7 @@ impl Device for MemoryDevice {
             return Err(Error::new(Kind::InvalidVolume, "write beyond the end"));
         };
         target.copy_from_slice(&new);
-        self.writes.lock().unwrap().push(offset..offset + new.len() as u64);
+        self.writes.lock().unwrap().push((offset, offset + new.len() as u64));
         Ok(())
     }
 

@@ -36,8 +36,12 @@ pub struct MemoryStore {
     pub geometry: Geometry,
     pub put_takes: Duration,
     pub failing: Vec<Failing>,
+    /// Objects whose removal is confirmed but does not happen.
+    pub keep_deleted: Mutex<Vec<String>>,
     objects: Mutex<BTreeMap<String, Bytes>>,
     log: Mutex<Vec<(&'static str, String)>>,
+    /// Requests so far by verb.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl MemoryStore {
@@ -46,8 +50,10 @@ impl MemoryStore {
             geometry: Geometry { chunk, block, progress_timer: false },
             put_takes: Duration::ZERO,
             failing: Vec::new(),
+            keep_deleted: Mutex::default(),
             objects: Mutex::default(),
             log: Mutex::default(),
+            counts: Mutex::default(),
         }
     }
 
@@ -83,9 +89,11 @@ impl MemoryStore {
 
     /// Logs the request; whether it takes effect, and what it answers.
     fn request(&self, verb: &'static str, target: &str) -> (bool, Result<()>) {
-        let mut log = self.log.lock().unwrap();
-        let index = log.iter().filter(|(asked, _)| *asked == verb).count();
-        log.push((verb, target.to_owned()));
+        self.log.lock().unwrap().push((verb, target.to_owned()));
+        let mut counts = self.counts.lock().unwrap();
+        let count = counts.entry(verb).or_default();
+        let index = *count;
+        *count += 1;
         let hit =
             |failing: &&Failing| failing.verb == verb && (failing.from..failing.from + failing.count).contains(&index);
         match self.failing.iter().find(hit) {
@@ -148,7 +156,7 @@ impl ChunkStore for MemoryStore {
 
     async fn delete(&self, _: &RequestContext, _: &str, name: &str) -> Result<()> {
         let (takes_effect, answer) = self.request("delete", name);
-        if takes_effect {
+        if takes_effect && !self.keep_deleted.lock().unwrap().iter().any(|kept| kept == name) {
             self.objects.lock().unwrap().remove(name);
         }
         answer
