@@ -1,5 +1,14 @@
 //! The harness of Clinker: scenarios in, verdicts out.
 //!
-//! Start with [`loader`], which turns a scenario file into a plan.
+//! Start with [`loader`] (a scenario file becomes a plan), then [`run`] (a plan becomes a history), then [`examine`] (a
+//! history gets its verdict). [`cli`] is the program; [`determinism`] plays a plan twice; [`mutants`] are planted bugs.
 
+pub mod artifacts;
+pub mod catalog;
+pub mod cli;
+pub mod determinism;
+pub mod examine;
 pub mod loader;
+pub mod mutants;
+pub mod run;
+pub mod token;

@@ -37,7 +37,6 @@ pub trait Fs: Send + Sync {
 
 /// An open file.
 #[async_trait]
-#[allow(clippy::len_without_is_empty, reason = "a length that must be asked for answers whether it is empty too")]
 pub trait File: Send + Sync {
     /// Reads up to `len` bytes at `offset`; fewer only at the end of the file.
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;

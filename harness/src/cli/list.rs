@@ -1,0 +1,50 @@
+//! `clinker list`: scenarios, drivers, checks.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::{Exit, select};
+use crate::loader::presets::PRESETS;
+
+#[derive(Args)]
+pub(super) struct List {
+    /// What to list.
+    #[arg(value_enum, default_value_t = What::Scenarios)]
+    what: What,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum What {
+    Scenarios,
+    Drivers,
+    Checks,
+}
+
+impl List {
+    pub fn execute(self, folder: Option<&Path>) -> Result<Exit> {
+        match self.what {
+            What::Scenarios => {
+                for entry in select::scenarios(folder)? {
+                    println!("{}  [{}]", entry.name, entry.scenario.drivers.join(" "));
+                    println!("    {}", entry.scenario.about);
+                }
+            }
+            What::Drivers => {
+                for preset in PRESETS {
+                    println!("{}", preset.name);
+                    for (option, value) in preset.options {
+                        println!("    {option} = {}", if option.ends_with("_key") { "***" } else { value });
+                    }
+                }
+            }
+            What::Checks => {
+                for checker in clinker_judge::CHECKERS {
+                    println!("{}\n    {} [{}]", checker.name, checker.about, checker.source);
+                }
+            }
+        }
+        Ok(Exit::AllAsExpected)
+    }
+}

@@ -1,0 +1,1 @@
+//! Mutants that substitute a decision.

@@ -1,0 +1,1 @@
+//! Mutants that wrap a port.

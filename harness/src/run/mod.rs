@@ -1,0 +1,120 @@
+//! One run: a plan played in a world, from its first event to the history the checkers read.
+//!
+//! [`scene`] puts the hosts there, [`workload`] is what clients do, [`nemesis`] applies the faults, [`ports`] and
+//! [`volumes`] are the simulated outside of the service, [`logs`] turns log lines into records.
+
+mod logs;
+mod nemesis;
+mod ports;
+mod scene;
+mod volumes;
+mod workload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clinker_drivers::chunked::decisions::EngineDecisions;
+use clinker_drivers::chunked::store::ChunkStore;
+use clinker_drivers::{BackupDriver, chunked};
+use clinker_env::Env;
+use clinker_manager::lifecycle::{self, Lifecycle};
+use clinker_manager::transitions::{Section5, Transitions};
+use clinker_manager::volumes::Volumes;
+use clinker_model::history::Header;
+use clinker_model::plan::Plan;
+use clinker_model::verdict::FaultResult;
+use clinker_model::{FaultId, History};
+use clinker_world::trace::Trace;
+use clinker_world::{TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated};
+
+/// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
+#[derive(Clone)]
+pub struct Parts {
+    pub lifecycle: Arc<dyn Lifecycle>,
+    pub transitions: Arc<dyn Transitions>,
+    pub engine: Arc<dyn EngineDecisions>,
+    /// Wraps the object store's port.
+    pub store: fn(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>,
+    /// Wraps the driver's port, outside of the recorder.
+    pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
+    pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the environment of the backup hosts.
+    pub env: fn(Env) -> Env,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts {
+            lifecycle: Arc::new(lifecycle::Production),
+            transitions: Arc::new(Section5),
+            engine: Arc::new(chunked::decisions::Production),
+            store: |store| store,
+            driver: |driver| driver,
+            volumes: |volumes| volumes,
+            env: |env| env,
+        }
+    }
+}
+
+/// What a run leaves behind.
+pub struct Run {
+    pub history: History,
+    /// Rolling hash over every event.
+    pub hash: u64,
+    pub trace: Trace,
+    pub faults: Vec<FaultResult>,
+    pub virtual_time: Duration,
+}
+
+/// Why a run broke: the harness's or a fixture's fault, never a verdict on the service.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    World(#[from] WorldError),
+    #[error("fault {id} ({name}): {why}")]
+    Fault { id: FaultId, name: &'static str, why: String },
+    #[error("options of the plan: {0}")]
+    Options(String),
+    #[error("the service cannot be built: {0}")]
+    Service(String),
+}
+
+/// Plays a plan on a thread of its own (the determinism recipe needs a fresh one).
+pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+    require_tokio_unstable()?;
+    run_isolated(&plan.scenario, || play_here(plan, parts))?
+}
+
+fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+    let mut config = WorldConfig::new(plan.seed);
+    config.tick = plan.tick.0;
+    let mut world = TurmoilWorld::new(config)?;
+    let journal = world.journal();
+    let _logs = logs::record_into(Arc::clone(&journal));
+    let scene = scene::Scene::build(&mut world, plan, parts)?;
+    nemesis::drive(&mut world, plan, &scene)?;
+    scene.record_end();
+    let virtual_time = world.now();
+    let header = Header {
+        format: 1,
+        scenario: plan.scenario.clone(),
+        driver: plan.driver.clone(),
+        seed: plan.seed,
+        engine: "turmoil".to_owned(),
+        plan: plan.clone(),
+        secrets: scene.secrets(),
+    };
+    let faults = plan.faults.iter().enumerate().map(|(id, planned)| FaultResult {
+        name: planned.fault.name().to_owned(),
+        at_ns: planned.at.ns(),
+        until_ns: planned.until.map(|until| until.ns()),
+        bites: journal.bites(id),
+    });
+    Ok(Run {
+        faults: faults.collect(),
+        hash: journal.hash(),
+        trace: journal.trace(),
+        history: History { header, records: journal.records() },
+        virtual_time,
+    })
+}

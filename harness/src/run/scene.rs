@@ -1,0 +1,447 @@
+//! The hosts of a world: api, db, backup-host-1..n, volume, keystone, swift, collector; and what outlives them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use clinker_drivers::chunked::ChunkedDriver;
+use clinker_drivers::{BackupDriver, Options, registry};
+use clinker_env::Env;
+use clinker_fakes::keystone::{Project, Region, User};
+use clinker_fakes::swift::V1User;
+use clinker_fakes::{KeystoneConfig, KeystoneFake, SwiftConfig, SwiftFake, TokenRegistry};
+use clinker_manager::api::Api;
+use clinker_manager::bus::client::BusClient;
+use clinker_manager::bus::server::{Collector, Exchange};
+use clinker_manager::db::client::DbClient;
+use clinker_manager::db::sqlite::Store;
+use clinker_manager::db::{Call, Commit, CommitLog, Dump, Request};
+use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
+use clinker_manager::service::{Ports, Service};
+use clinker_manager::{bus, db};
+use clinker_model::fault::Fault;
+use clinker_model::history::{OutboxRow, RowChange};
+use clinker_model::plan::{Plan, PlannedVolume};
+use clinker_model::{Entry, FaultTarget, Journal};
+use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::ports::{GatedBus, GatedDb, RecordedDriver};
+use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
+use super::workload::Workload;
+use super::{Parts, RunError};
+use crate::loader::presets;
+
+/// The client of every scenario.
+pub(super) const USER: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
+pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
+pub(super) const ZONE: &str = "nova";
+
+const API_HOST: &str = "api";
+const DB_HOST: &str = "db";
+const COLLECTOR_HOST: &str = "collector";
+/// Name of the shared repository disk, as a fault target.
+const DISK: &str = "store";
+
+/// What outlives the hosts of a run.
+pub(super) struct Scene {
+    plan: Arc<Plan>,
+    journal: Arc<SimJournal>,
+    names: Arc<Names>,
+    devices: Arc<Devices>,
+    store: Arc<OnceLock<Arc<Mutex<Store>>>>,
+    options: Options,
+    /// Fakes and the repository disk, by host.
+    targets: BTreeMap<String, Arc<dyn FaultTarget>>,
+    /// Which of them holds the backups' objects.
+    back_end: &'static str,
+}
+
+impl Scene {
+    pub fn build(world: &mut dyn World, plan: &Plan, parts: &Parts) -> Result<Scene, RunError> {
+        let journal = world.journal();
+        let options = options_of(plan)?;
+        let plan = Arc::new(plan.clone());
+        let on_disk = plan.driver == "posix";
+        let devices = Arc::new(Devices::new(plan.seed, &plan.volumes, Arc::clone(&journal)));
+        let mut scene = Scene {
+            names: Arc::new(Names::of(&plan.volumes)),
+            store: Arc::default(),
+            targets: BTreeMap::new(),
+            back_end: if on_disk { DISK } else { "swift" },
+            plan,
+            journal,
+            devices,
+            options,
+        };
+        scene.add_database(world, parts)?;
+        scene.add_collector(world)?;
+        scene.add_volume_host(world)?;
+        let tokens = (!on_disk).then(|| scene.add_swift(world)).transpose()?;
+        let disk = on_disk.then(|| scene.add_disk(world));
+        for number in 1..=scene.plan.backup_hosts {
+            scene.add_backup_host(world, parts, number, disk.as_ref())?;
+        }
+        scene.add_api(world, tokens)?;
+        Ok(scene)
+    }
+
+    fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
+        let cell = Arc::clone(&self.store);
+        let transitions = Arc::clone(&parts.transitions);
+        let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
+        let plan = Arc::clone(&self.plan);
+        add(world, DB_HOST, move |env| {
+            let (cell, transitions, log, plan) =
+                (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
+            async move {
+                if cell.get().is_none() {
+                    let connection = rusqlite::Connection::open_in_memory()?;
+                    let mut store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    for volume in &plan.volumes {
+                        store.apply(seed_request(&env, volume, plan.gib.0))?;
+                    }
+                    // Only this host's first process comes here.
+                    let _ = cell.set(Arc::new(Mutex::new(store)));
+                }
+                let store = Arc::clone(cell.get().expect("set above"));
+                db::server::serve(store, env).await.map_err(BoxError::from)
+            }
+        })
+    }
+
+    fn add_collector(&self, world: &mut dyn World) -> Result<(), RunError> {
+        let exchange = Arc::new(Exchange::new(Arc::new(EventRecorder(Arc::clone(&self.journal)))));
+        add(world, COLLECTOR_HOST, move |env| {
+            let exchange = Arc::clone(&exchange);
+            async move { bus::server::serve(exchange, env).await.map_err(BoxError::from) }
+        })
+    }
+
+    fn add_volume_host(&self, world: &mut dyn World) -> Result<(), RunError> {
+        let devices = Arc::clone(&self.devices);
+        add(world, VOLUME_HOST, move |env| {
+            let devices = Arc::clone(&devices);
+            async move { devices.serve(env).await.map_err(BoxError::from) }
+        })
+    }
+
+    /// Swift, with Keystone unless the preset uses v1 auth.
+    fn add_swift(&mut self, world: &mut dyn World) -> Result<Option<Arc<TokenRegistry>>, RunError> {
+        let with_keystone = self.plan.driver != "swift";
+        let tokens = TokenRegistry::new(self.journal.clone());
+        let config = SwiftConfig {
+            users: vec![V1User::owner(
+                preset("swift", "backup_swift_user"),
+                preset("swift", "backup_swift_key"),
+                "AUTH_test",
+            )],
+            keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
+            ..SwiftConfig::default()
+        };
+        let swift = SwiftFake::new(config, Arc::clone(&tokens), self.journal.clone());
+        self.targets.insert("swift".to_owned(), swift.clone());
+        add(world, "swift", move |env| {
+            let swift = Arc::clone(&swift);
+            async move { swift.serve(env, 8080).await.map_err(BoxError::from) }
+        })?;
+        if !with_keystone {
+            return Ok(None);
+        }
+        let keystone = KeystoneFake::new(keystone_config(), Arc::clone(&tokens), self.journal.clone());
+        self.targets.insert("keystone".to_owned(), keystone.clone());
+        add(world, "keystone", move |env| {
+            let keystone = Arc::clone(&keystone);
+            async move { keystone.serve(env, 5000).await.map_err(BoxError::from) }
+        })?;
+        Ok((self.plan.driver == "swift-per-user").then_some(tokens))
+    }
+
+    /// One repository disk for all backup hosts, as over NFS.
+    fn add_disk(&mut self, world: &mut dyn World) -> SimDisk {
+        let disk = world.fabric().new_disk(DISK, &self.options.backup_posix_path);
+        self.targets.insert(DISK.to_owned(), Arc::new(disk.clone()));
+        disk
+    }
+
+    fn add_backup_host(
+        &self,
+        world: &mut dyn World,
+        parts: &Parts,
+        number: u32,
+        disk: Option<&SimDisk>,
+    ) -> Result<(), RunError> {
+        let host = format!("backup-host-{number}");
+        let gate = world.gate(&host);
+        let fs = disk.map(|disk| disk.mount(&host));
+        let options = Options { host: host.clone(), ..self.options.clone() };
+        let (parts, journal, devices) = (parts.clone(), Arc::clone(&self.journal), Arc::clone(&self.devices));
+        let calls = Arc::new(AtomicU64::new(0));
+        let name = host.clone();
+        add(world, &host, move |env| {
+            let mut env = env;
+            if let Some(fs) = &fs {
+                env.fs = Arc::clone(fs);
+            }
+            let env = (parts.env)(env);
+            let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
+            let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
+            let ports = Ports {
+                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
+                volumes: (parts.volumes)(Arc::new(volumes)),
+                drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder),
+                lifecycle: Arc::clone(&parts.lifecycle),
+                env,
+            };
+            let service = Service::new(options.clone(), ports);
+            async move { service?.run().await.map_err(BoxError::from) }
+        })
+    }
+
+    fn add_api(&self, world: &mut dyn World, tokens: Option<Option<Arc<TokenRegistry>>>) -> Result<(), RunError> {
+        let tokens = tokens.flatten();
+        let signals = world.signals();
+        let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
+        let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
+        add(world, API_HOST, move |env| {
+            let db = Arc::new(DbClient::new(env.clone(), DB_HOST));
+            let bus = Arc::new(BusClient::new(env.clone(), COLLECTOR_HOST));
+            let workload = Workload {
+                api: Api::new(env.clone(), API_HOST, &options, db.clone(), bus),
+                db,
+                env,
+                plan: Arc::clone(&plan),
+                names: Arc::clone(&names),
+                devices: Arc::clone(&devices),
+                tokens: tokens.clone(),
+                journal: Arc::clone(&journal),
+                start: Instant::now(),
+            };
+            let signals = signals.clone();
+            async move {
+                workload.run().await;
+                signals.done();
+                Ok(())
+            }
+        })
+    }
+
+    /// Every fake and disk.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<dyn FaultTarget>> {
+        self.targets.values()
+    }
+
+    /// The fake or disk that a fault is for.
+    pub fn target_of(&self, fault: &Fault) -> Result<&Arc<dyn FaultTarget>, String> {
+        let host = match fault {
+            Fault::Silent(target)
+            | Fault::WrongCredentials(target)
+            | Fault::RevokeTokens(target)
+            | Fault::ReadOnly(target) => &target.host,
+            Fault::Slow(slow) => &slow.host,
+            Fault::Status(status) => &status.host,
+            Fault::Cut(cut) => &cut.host,
+            Fault::ExpireTokens(expire) => &expire.host,
+            _ => self.back_end,
+        };
+        self.targets.get(host).ok_or_else(|| {
+            let known: Vec<&str> = self.targets.keys().map(String::as_str).collect();
+            format!("host \"{host}\" cannot do this; those that can: {}", known.join(", "))
+        })
+    }
+
+    /// The world's host for a scenario's; `store` is the back end.
+    pub fn host_named(&self, name: &str) -> Result<String, String> {
+        Ok(if name == "store" { self.back_end.to_owned() } else { name.to_owned() })
+    }
+
+    pub fn backup_id(&self, name: &str) -> Result<String, String> {
+        self.names.backup(name)
+    }
+
+    /// Configured secrets.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut secrets = self.options.secrets();
+        secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
+        secrets.sort();
+        secrets.dedup();
+        secrets
+    }
+
+    /// The last records: rows, ledgers, devices.
+    pub fn record_end(&self) {
+        if let Some(store) = self.store.get() {
+            let request = Request { key: "end".to_owned(), now: Stamp::default(), call: Call::Dump };
+            let dump = store.lock().expect("no call panics").apply(request);
+            let dump: Dump = dump.ok().and_then(|dump| serde_json::from_value(dump).ok()).unwrap_or_default();
+            for (table, rows) in [("services", dump.services), ("backups", dump.backups), ("volumes", dump.volumes)] {
+                for row in rows {
+                    let id = row["id"].as_str().unwrap_or_default().to_owned();
+                    self.journal.record(DB_HOST, Entry::FinalRow { table: table.to_owned(), id, row });
+                }
+            }
+        }
+        for (name, target) in &self.targets {
+            for object in target.stored() {
+                let entry = Entry::Stored {
+                    store: name.clone(),
+                    container: object.container,
+                    name: object.name,
+                    len: object.len,
+                };
+                self.journal.record(name, entry);
+            }
+        }
+        self.devices.record_final();
+    }
+}
+
+/// Adds a host whose process is made by `software`.
+fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
+where
+    F: Fn(Env) -> Fut + 'static,
+    Fut: Future<Output = Result<(), BoxError>> + 'static,
+{
+    let software: Software = Box::new(move |env| Box::pin(software(env)) as SoftwareFuture);
+    Ok(world.add_host(name, software)?)
+}
+
+/// The plan's options, typed.
+fn options_of(plan: &Plan) -> Result<Options, RunError> {
+    let mut options = Options::default();
+    for (name, value) in &plan.options {
+        options.set(name, value).map_err(|error| RunError::Options(error.to_string()))?;
+    }
+    Ok(options)
+}
+
+fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64) -> Request {
+    let row = VolumeRow {
+        id: volume.id.clone(),
+        display_name: Some(volume.name.clone()),
+        size: volume.size.0.div_ceil(gib).max(1),
+        status: VolumeStatus::parse(&volume.status).unwrap_or(VolumeStatus::Available),
+        previous_status: None,
+        availability_zone: ZONE.to_owned(),
+        src_backup_id: None,
+    };
+    let key = format!("seed {}", volume.id);
+    Request { key, now: Stamp(env.clock.now()), call: Call::VolumeCreate { volume: row } }
+}
+
+/// What a preset configures, which is what its servers accept: a scenario that overrides it is refused by them.
+fn preset(name: &str, option: &str) -> &'static str {
+    let preset = presets::preset(name).expect("the presets named here exist");
+    preset.options.iter().find(|(known, _)| *known == option).map_or("", |(_, value)| value)
+}
+
+fn keystone_config() -> KeystoneConfig {
+    KeystoneConfig {
+        users: vec![User::member(
+            "backup-user-id",
+            preset("swift-v3", "backup_swift_user"),
+            preset("swift-v3", "backup_swift_key"),
+            PROJECT,
+        )],
+        projects: vec![Project { id: PROJECT.to_owned(), name: preset("swift-v3", "backup_swift_project").to_owned() }],
+        regions: vec![Region { name: "RegionOne".to_owned(), object_store: "http://swift:8080".to_owned() }],
+        token_life: Duration::from_secs(3600),
+        ..KeystoneConfig::default()
+    }
+}
+
+struct Recorder {
+    journal: Arc<SimJournal>,
+    host: String,
+    calls: Arc<AtomicU64>,
+}
+
+fn driver_factory(
+    options: Options,
+    env: Env,
+    parts: Parts,
+    recorder: Recorder,
+) -> clinker_manager::service::DriverFactory {
+    Arc::new(move || {
+        let store = (parts.store)(registry::store(&options, &env)?);
+        let driver = ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine));
+        let recorded: Arc<dyn BackupDriver> = Arc::new(RecordedDriver {
+            inner: Arc::new(driver),
+            journal: Arc::clone(&recorder.journal),
+            host: recorder.host.clone(),
+            calls: Arc::clone(&recorder.calls),
+        });
+        Ok((parts.driver)(recorded))
+    })
+}
+
+/// What scenarios call backups and volumes, with the ids behind the names.
+pub(super) struct Names {
+    backups: Mutex<BTreeMap<String, String>>,
+    volumes: Mutex<BTreeMap<String, String>>,
+}
+
+impl Names {
+    fn of(volumes: &[PlannedVolume]) -> Names {
+        let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
+        Names { backups: Mutex::default(), volumes: Mutex::new(volumes) }
+    }
+
+    pub fn backup(&self, name: &str) -> Result<String, String> {
+        let backups = self.backups.lock().expect("no panic while the lock is held");
+        backups.get(name).cloned().ok_or_else(|| format!("no backup was accepted as \"{name}\""))
+    }
+
+    pub fn volume(&self, name: &str) -> Result<String, String> {
+        let volumes = self.volumes.lock().expect("no panic while the lock is held");
+        volumes.get(name).cloned().ok_or_else(|| format!("no volume is called \"{name}\""))
+    }
+
+    pub fn add_backup(&self, name: &str, id: &str) {
+        self.backups.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    pub fn add_volume(&self, name: &str, id: &str) {
+        self.volumes.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    /// Ids of all accepted backups.
+    pub fn backups(&self) -> Vec<String> {
+        self.backups.lock().expect("no panic while the lock is held").values().cloned().collect()
+    }
+}
+
+/// Writes every transaction into the history.
+struct CommitRecorder(Arc<SimJournal>);
+
+impl CommitLog for CommitRecorder {
+    fn committed(&self, commit: &Commit) {
+        let changes = commit.changes.iter().map(|change| RowChange {
+            table: change.table.to_owned(),
+            id: change.id.clone(),
+            before: change.before.clone(),
+            after: change.after.clone(),
+        });
+        let outbox = commit.outbox.iter().map(|queued| OutboxRow {
+            seq: queued.seq,
+            publisher_id: queued.publisher_id.clone(),
+            message: queued.message.clone(),
+        });
+        let entry =
+            Entry::Commit { call: commit.call.to_owned(), changes: changes.collect(), outbox: outbox.collect() };
+        self.0.record(DB_HOST, entry);
+    }
+}
+
+/// Writes every notification that arrives into the history.
+struct EventRecorder(Arc<SimJournal>);
+
+impl Collector for EventRecorder {
+    fn collected(&self, message: &Value) {
+        self.0.record(COLLECTOR_HOST, Entry::Event { message: json!(message) });
+    }
+}

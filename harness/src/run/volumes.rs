@@ -1,0 +1,274 @@
+//! The volume host: devices with their contents, and the port through which managers attach them.
+//!
+//! Requests cross the network as JSON lines; device bytes do not, and reading them costs no virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use clinker_drivers::{Device, Error, Kind, Result};
+use clinker_env::{BoxStream, Env};
+use clinker_manager::volumes::{Attachment, Purpose, Volumes};
+use clinker_manager::wire::Lines;
+use clinker_model::fault::When;
+use clinker_model::plan::PlannedVolume;
+use clinker_model::scenario::Content;
+use clinker_model::{Entry, Journal};
+use clinker_world::{Gate, SimJournal};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Where the volume service listens.
+const PORT: u16 = 3260;
+/// Its host.
+pub(super) const HOST: &str = "volume";
+
+/// The committed file-system image (a small ext4 with files in it), compressed with zstd.
+const IMAGE: &[u8] = include_bytes!("../../../drivers/tests/data/before.img.zst");
+
+/// All devices; they outlive every process.
+pub(super) struct Devices {
+    journal: Arc<SimJournal>,
+    seed: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    devices: BTreeMap<String, Arc<SimDevice>>,
+    attached: BTreeSet<String>,
+    /// Length of the source of each backup, by backup id.
+    source_len: BTreeMap<String, u64>,
+    writes: u64,
+}
+
+impl Devices {
+    pub fn new(seed: u64, volumes: &[PlannedVolume], journal: Arc<SimJournal>) -> Devices {
+        let devices = volumes.iter().map(|volume| (volume.id.clone(), Arc::new(SimDevice::filled(seed, volume))));
+        let state = State { devices: devices.collect(), ..State::default() };
+        Devices { journal, seed, state: Mutex::new(state) }
+    }
+
+    /// A new, zeroed device.
+    pub fn create(&self, volume_id: &str, len: u64) {
+        let device = Arc::new(SimDevice { bytes: Mutex::new(vec![0; usize_of(len)]) });
+        self.state().devices.insert(volume_id.to_owned(), device);
+    }
+
+    /// The volume's user writes seeded bytes; a different draw each time.
+    pub fn scribble(&self, volume_id: &str, offset: u64, len: u64) -> std::result::Result<(), String> {
+        let mut state = self.state();
+        state.writes += 1;
+        let draw = xxh3_64_with_seed(&state.writes.to_le_bytes(), self.seed);
+        let device = state.devices.get(volume_id).ok_or("no such volume")?;
+        let mut bytes = device.bytes.lock().expect("no panic while the lock is held");
+        let (start, end) = (usize_of(offset), usize_of(offset.saturating_add(len)));
+        let total = bytes.len();
+        let range =
+            bytes.get_mut(start..end).ok_or_else(|| format!("bytes {start}..{end} are beyond its end, {total}"))?;
+        ChaCha8Rng::seed_from_u64(draw).fill_bytes(range);
+        Ok(())
+    }
+
+    /// Records the contents of every device as they are at the end.
+    pub fn record_final(&self) {
+        let devices: Vec<_> = self.state().devices.clone().into_iter().collect();
+        for (id, device) in devices {
+            let (len, sha256) = device.digest(u64::MAX);
+            self.record(&id, "final", None, len, sha256);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while the lock is held")
+    }
+
+    fn record(&self, volume_id: &str, moment: &str, backup_id: Option<&str>, len: u64, sha256: String) {
+        let entry = Entry::Device {
+            volume_id: volume_id.to_owned(),
+            moment: moment.to_owned(),
+            backup_id: backup_id.map(str::to_owned),
+            len,
+            sha256,
+        };
+        self.journal.record(HOST, entry);
+    }
+
+    fn attach(&self, attachment: &Attachment) -> Answer {
+        let Some(device) = self.state().devices.get(&attachment.volume_id).cloned() else {
+            return Answer::Refused(format!("volume {} has no device", attachment.volume_id));
+        };
+        self.state().attached.insert(key(attachment));
+        if attachment.purpose == Purpose::Backup {
+            let (len, sha256) = device.digest(u64::MAX);
+            self.state().source_len.insert(attachment.backup_id.clone(), len);
+            self.record(&attachment.volume_id, "attach", Some(&attachment.backup_id), len, sha256);
+        }
+        Answer::Done
+    }
+
+    fn detach(&self, attachment: &Attachment) -> Answer {
+        if !self.state().attached.remove(&key(attachment)) || attachment.purpose == Purpose::Backup {
+            return Answer::Done;
+        }
+        let device = self.state().devices.get(&attachment.volume_id).cloned();
+        let len = self.state().source_len.get(&attachment.backup_id).copied();
+        if let (Some(device), Some(len)) = (device, len) {
+            let (len, sha256) = device.digest(len);
+            self.record(&attachment.volume_id, "detach", Some(&attachment.backup_id), len, sha256);
+        }
+        Answer::Done
+    }
+
+    /// The process of the volume host.
+    pub async fn serve(self: Arc<Self>, env: Env) -> std::io::Result<()> {
+        let mut listener = env.net.listen(PORT).await?;
+        loop {
+            let stream = listener.accept().await?;
+            tokio::spawn(Arc::clone(&self).answer(stream));
+        }
+    }
+
+    async fn answer(self: Arc<Self>, stream: BoxStream) {
+        let mut lines = Lines::over(stream, "volume client");
+        while let Ok(Some(request)) = lines.receive::<Request>().await {
+            let answer = match request {
+                Request::Attach(attachment) => self.attach(&attachment),
+                Request::Detach(attachment) => self.detach(&attachment),
+            };
+            if lines.send(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn key(attachment: &Attachment) -> String {
+    let Attachment { volume_id, backup_id, host, purpose } = attachment;
+    format!("{host} {volume_id} {backup_id} {purpose:?}")
+}
+
+fn usize_of(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    Attach(Attachment),
+    Detach(Attachment),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Done,
+    Refused(String),
+}
+
+/// The manager's port to the volume host. Points `volumes.attach` and `volumes.detach`.
+pub(super) struct VolumeClient {
+    pub env: Env,
+    pub devices: Arc<Devices>,
+    pub gate: Gate,
+}
+
+impl VolumeClient {
+    async fn ask(&self, request: Request) -> Result<()> {
+        let mut lines = Lines::connect(&self.env, HOST, PORT, "volume").await?;
+        match lines.ask(&request).await? {
+            Answer::Done => Ok(()),
+            Answer::Refused(why) => Err(Error::new(Kind::InvalidVolume, why)),
+        }
+    }
+}
+
+#[async_trait]
+impl Volumes for VolumeClient {
+    async fn attach(&self, attachment: &Attachment) -> Result<Arc<dyn Device>> {
+        self.gate.pass("volumes.attach", When::Before).await;
+        let answer = self.ask(Request::Attach(attachment.clone())).await;
+        self.gate.pass("volumes.attach", When::After).await;
+        answer?;
+        let device = self.devices.state().devices.get(&attachment.volume_id).cloned();
+        device.map(|device| device as Arc<dyn Device>).ok_or_else(|| Error::new(Kind::Internal, "the device vanished"))
+    }
+
+    async fn detach(&self, attachment: &Attachment) -> Result<()> {
+        self.gate.pass("volumes.detach", When::Before).await;
+        let answer = self.ask(Request::Detach(attachment.clone())).await;
+        self.gate.pass("volumes.detach", When::After).await;
+        answer
+    }
+}
+
+/// A volume's device, in memory.
+struct SimDevice {
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl SimDevice {
+    fn filled(seed: u64, volume: &PlannedVolume) -> SimDevice {
+        let len = usize_of(volume.size.0);
+        let mut rng = ChaCha8Rng::seed_from_u64(xxh3_64_with_seed(volume.name.as_bytes(), seed));
+        let mut bytes = vec![0; len];
+        match volume.content {
+            Content::Random => rng.fill_bytes(&mut bytes),
+            Content::Zeros => {}
+            Content::Text => {
+                for line in bytes.chunks_mut(32) {
+                    let text = format!("clinker line {:018}\n", rng.next_u64() % 1000);
+                    line.copy_from_slice(&text.as_bytes()[..line.len()]);
+                }
+            }
+            Content::Image => {
+                let image = zstd::decode_all(IMAGE).expect("the committed image is zstd");
+                let common = len.min(image.len());
+                bytes[..common].copy_from_slice(&image[..common]);
+            }
+        }
+        SimDevice { bytes: Mutex::new(bytes) }
+    }
+
+    /// Length and digest of the first `len` bytes (at most all).
+    fn digest(&self, len: u64) -> (u64, String) {
+        let bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let part = &bytes[..usize_of(len).min(bytes.len())];
+        (part.len() as u64, hex::encode(Sha256::digest(part)))
+    }
+}
+
+#[async_trait]
+impl Device for SimDevice {
+    fn len(&self) -> u64 {
+        self.bytes.lock().expect("no panic while the lock is held").len() as u64
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        let bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let start = usize_of(offset).min(bytes.len());
+        let end = start.saturating_add(len).min(bytes.len());
+        Ok(Bytes::copy_from_slice(&bytes[start..end]))
+    }
+
+    async fn write_at(&self, offset: u64, data: Bytes) -> Result<()> {
+        let mut bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let start = usize_of(offset);
+        match bytes.get_mut(start..start.saturating_add(data.len())) {
+            Some(range) => range.copy_from_slice(&data),
+            None => {
+                let what = format!("{} bytes at {offset} do not fit into {} bytes", data.len(), bytes.len());
+                return Err(Error::new(Kind::InvalidVolume, what));
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}

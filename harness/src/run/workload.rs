@@ -1,0 +1,233 @@
+//! The workload: what clients do, step by step, on host `api`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clinker_drivers::context::{CatalogEndpoint, CatalogEntry};
+use clinker_drivers::{Error, RequestContext, Secret};
+use clinker_env::Env;
+use clinker_fakes::TokenRegistry;
+use clinker_manager::api::{Api, NewBackup};
+use clinker_manager::db::{Call, Db, RestoreTarget};
+use clinker_manager::model::{BackupRow, BackupStatus, VolumeRow, VolumeStatus};
+use clinker_manager::state::ServiceState;
+use clinker_model::history::Phase;
+use clinker_model::plan::{Plan, PlannedStep, Step};
+use clinker_model::scenario::{Create, Restore};
+use clinker_model::{Entry, Journal};
+use clinker_world::SimJournal;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::ports::failure;
+use super::scene::{Names, PROJECT, USER, ZONE};
+use super::volumes::Devices;
+
+/// How often the workload looks whether something has come to rest.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A client with everything it may touch.
+pub(super) struct Workload {
+    pub env: Env,
+    pub plan: Arc<Plan>,
+    pub api: Api,
+    pub db: Arc<dyn Db>,
+    pub names: Arc<Names>,
+    pub devices: Arc<Devices>,
+    /// Where clients get tokens, in `per_user` worlds.
+    pub tokens: Option<Arc<TokenRegistry>>,
+    pub journal: Arc<SimJournal>,
+    pub start: Instant,
+}
+
+impl Workload {
+    /// Does every step, then waits until all is at rest and every time that the plan speaks of has passed.
+    pub async fn run(&self) {
+        for (number, planned) in self.plan.steps.iter().enumerate() {
+            self.wait_for_turn(number, planned).await;
+            self.step(number, planned).await;
+        }
+        for backup in self.names.backups() {
+            self.wait_for_rest(&backup).await;
+        }
+        sleep_until(self.start + self.last_time()).await;
+    }
+
+    async fn wait_for_turn(&self, number: usize, planned: &PlannedStep) {
+        match (planned.at, number) {
+            (Some(at), _) => sleep_until(self.start + at.0).await,
+            (None, 0) => self.wait_for_service().await,
+            (None, _) => {
+                for backup in self.names.backups() {
+                    self.wait_for_rest(&backup).await;
+                }
+            }
+        }
+    }
+
+    /// The latest moment that a fault's end or an expectation names.
+    fn last_time(&self) -> Duration {
+        let plan = &self.plan;
+        let expected = plan.expect.service.iter().flat_map(|state| [state.at, state.by]).flatten();
+        let times = expected.chain(plan.expect.attempts.iter().copied()).chain([plan.heal]);
+        times.map(|span| span.0).max().unwrap_or_default()
+    }
+
+    async fn wait_for_service(&self) {
+        loop {
+            if let Ok(services) = self.api.services().await
+                && services.iter().any(|view| view.state == ServiceState::Up)
+            {
+                return;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn wait_for_rest(&self, backup_id: &str) {
+        loop {
+            if let Ok(row) = self.api.show(backup_id).await
+                && self.is_at_rest(&row).await
+            {
+                return;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn is_at_rest(&self, row: &BackupRow) -> bool {
+        use BackupStatus::{Creating, Deleting, Restoring};
+        if matches!(row.status, Creating | Deleting | Restoring) || !row.open_events.is_empty() {
+            return false;
+        }
+        for id in [Some(&row.volume_id), row.restore_volume_id.as_ref()].into_iter().flatten() {
+            use VolumeStatus::{BackingUp, Creating, RestoringBackup};
+            if let Ok(volume) = self.api.show_volume(id).await
+                && matches!(volume.status, BackingUp | RestoringBackup | Creating)
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn step(&self, number: usize, planned: &PlannedStep) {
+        let op = planned.step.name().to_owned();
+        let arguments = serde_json::to_value(&planned.step).unwrap_or(Value::Null);
+        let note = |phase, value, failure| {
+            let entry = Entry::Op { phase, step: number, op: op.clone(), value, failure };
+            self.journal.record("api", entry);
+        };
+        note(Phase::Invoke, arguments, None);
+        match self.perform(&planned.step).await {
+            Ok(value) => note(Phase::Ok, value, None),
+            Err(error) => note(Phase::Fail, Value::Null, Some(failure(&error))),
+        }
+    }
+
+    async fn perform(&self, step: &Step) -> Result<Value, Error> {
+        match step {
+            Step::Create(create) => self.create(create).await,
+            Step::Restore(restore) => self.restore(restore).await,
+            Step::Delete(of) => self.delete(&of.backup, false).await,
+            Step::ForceDelete(of) => self.delete(&of.backup, true).await,
+            Step::ResetStatus(reset) => {
+                let status = backup_status(&reset.status)?;
+                let id = self.names.backup(&reset.backup).map_err(unknown)?;
+                let row = self.api.reset_status(&self.context(), &id, status).await?;
+                Ok(json!({ "backup_id": row.id }))
+            }
+            Step::Write(write) => {
+                let id = self.names.volume(&write.volume).map_err(unknown)?;
+                self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
+                Ok(json!({ "volume_id": id }))
+            }
+            Step::Set(set) => {
+                if let Some(name) = &set.backup {
+                    let status = backup_status(&set.status)?;
+                    let backup_id = self.names.backup(name).map_err(unknown)?;
+                    self.db.call(Call::BackupSetStatus { backup_id, status }).await?;
+                }
+                if let Some(name) = &set.volume {
+                    let status = VolumeStatus::parse(&set.status)
+                        .ok_or_else(|| unknown(format!("no volume status \"{}\"", set.status)))?;
+                    let volume_id = self.names.volume(name).map_err(unknown)?;
+                    self.db.call(Call::VolumeSetStatus { volume_id, status }).await?;
+                }
+                Ok(Value::Null)
+            }
+        }
+    }
+
+    async fn create(&self, create: &Create) -> Result<Value, Error> {
+        let new = NewBackup {
+            volume_id: self.names.volume(&create.volume).map_err(unknown)?,
+            display_name: Some(create.name.clone()),
+            container: create.container.clone(),
+            incremental: create.incremental,
+            force: create.force,
+        };
+        let row = self.api.create(&self.context(), new).await?;
+        self.names.add_backup(&create.name, &row.id);
+        Ok(json!({ "backup_id": row.id, "host": row.host }))
+    }
+
+    async fn restore(&self, restore: &Restore) -> Result<Value, Error> {
+        let backup_id = self.names.backup(&restore.backup).map_err(unknown)?;
+        let target = match (&restore.volume, &restore.new) {
+            (Some(name), _) => RestoreTarget::Existing { volume_id: self.names.volume(name).map_err(unknown)? },
+            (None, name) => {
+                let size = self.api.show(&backup_id).await?.size;
+                let volume = self.new_volume(name.as_deref().unwrap_or("restored"), size);
+                RestoreTarget::New { volume }
+            }
+        };
+        let row = self.api.restore(&self.context(), &backup_id, target).await?;
+        Ok(json!({ "backup_id": row.id, "volume_id": row.restore_volume_id }))
+    }
+
+    /// A volume of `size` GiB with its device, which a `POST /volumes` with `backup_id` makes.
+    fn new_volume(&self, name: &str, size: u64) -> VolumeRow {
+        let id = self.env.rng.uuid();
+        self.devices.create(&id, size * self.plan.gib.0);
+        self.names.add_volume(name, &id);
+        VolumeRow {
+            id,
+            display_name: Some(name.to_owned()),
+            size,
+            status: VolumeStatus::Creating,
+            previous_status: None,
+            availability_zone: ZONE.to_owned(),
+            src_backup_id: None,
+        }
+    }
+
+    async fn delete(&self, name: &str, force: bool) -> Result<Value, Error> {
+        let id = self.names.backup(name).map_err(unknown)?;
+        let row = self.api.delete(&self.context(), &id, force).await?;
+        Ok(json!({ "backup_id": row.id, "host": row.host }))
+    }
+
+    /// A user's context; with a token and a catalog of its own where the driver works on the user's behalf.
+    fn context(&self) -> RequestContext {
+        let mut context =
+            RequestContext { user_id: USER.to_owned(), project_id: PROJECT.to_owned(), ..RequestContext::default() };
+        if let Some(tokens) = &self.tokens {
+            context.token = Some(Secret::new(tokens.issue(&self.env, PROJECT, USER)));
+            let public_url = Some(format!("http://swift:8080/v1/AUTH_{PROJECT}"));
+            let endpoint = CatalogEndpoint { region: Some("RegionOne".to_owned()), public_url, ..Default::default() };
+            let (kind, name) = ("object-store".to_owned(), "swift".to_owned());
+            context.catalog = vec![CatalogEntry { kind, name, endpoints: vec![endpoint] }];
+        }
+        context
+    }
+}
+
+fn backup_status(word: &str) -> Result<BackupStatus, Error> {
+    BackupStatus::parse(word).ok_or_else(|| unknown(format!("no backup status \"{word}\"")))
+}
+
+/// A step that names something that is not there: the scenario is wrong, or an earlier step was refused.
+fn unknown(what: String) -> Error {
+    Error::new(clinker_drivers::Kind::Internal, format!("step: {what}"))
+}

@@ -1,0 +1,94 @@
+//! Replay tokens: scenario, driver, seed, engine, tick, and the build for which the seed holds.
+
+use std::fmt;
+
+use anyhow::{Context, Result, ensure};
+use clinker_model::plan::Plan;
+
+use crate::catalog::LOCK;
+
+/// `clk1:<scenario>@<driver>:<seed>:<engine>-<tick ms>:<version>-<lock>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub scenario: String,
+    pub driver: String,
+    pub seed: u64,
+    pub engine: String,
+    /// turmoil's tick, milliseconds.
+    pub tick_ms: u64,
+    /// Program version and hash of its lock file.
+    pub build: String,
+}
+
+impl Token {
+    pub fn of(plan: &Plan) -> Token {
+        Token {
+            scenario: plan.scenario.clone(),
+            driver: plan.driver.clone(),
+            seed: plan.seed,
+            engine: "turmoil".to_owned(),
+            tick_ms: u64::try_from(plan.tick.0.as_millis()).unwrap_or(u64::MAX),
+            build: this_build(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Token> {
+        let wrong = || format!("token \"{text}\": expected clk1:AREA/SCENARIO@DRIVER:SEED:ENGINE-TICK:BUILD");
+        let parts: Vec<&str> = text.split(':').collect();
+        let &["clk1", case, seed, engine, build] = parts.as_slice() else { anyhow::bail!(wrong()) };
+        let (scenario, driver) = case.split_once('@').with_context(wrong)?;
+        let (engine, tick) = engine.split_once('-').with_context(wrong)?;
+        ensure!(engine == "turmoil", "token \"{text}\": no engine is called \"{engine}\"; there is turmoil");
+        Ok(Token {
+            scenario: scenario.to_owned(),
+            driver: driver.to_owned(),
+            seed: seed.parse().with_context(wrong)?,
+            engine: engine.to_owned(),
+            tick_ms: tick.parse().with_context(wrong)?,
+            build: build.to_owned(),
+        })
+    }
+
+    /// Whether this program is the one that the seed holds for.
+    pub fn fits_this_build(&self) -> bool {
+        self.build == this_build()
+    }
+}
+
+/// Version and lock file of this program.
+pub fn this_build() -> String {
+    format!("{}-{}", env!("CARGO_PKG_VERSION"), &LOCK[..8])
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Token { scenario, driver, seed, engine, tick_ms, build } = self;
+        write!(f, "clk1:{scenario}@{driver}:{seed}:{engine}-{tick_ms}:{build}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back() {
+        let text = format!("clk1:init/refused-at-start@swift-v3:17:turmoil-10:{}", this_build());
+        let token = Token::parse(&text).unwrap();
+        assert_eq!(token.to_string(), text);
+        assert!(token.fits_this_build());
+    }
+
+    #[test]
+    fn a_wrong_token_says_what_would_be_right() {
+        for (text, part) in [
+            ("", "expected clk1:"),
+            ("clk1:a/b:1:turmoil-10:x", "expected clk1:"),
+            ("clk1:a/b@swift:one:turmoil-10:x", "expected clk1:"),
+            ("clk1:a/b@swift:1:warp-10:x", "there is turmoil"),
+        ] {
+            let error = Token::parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}
