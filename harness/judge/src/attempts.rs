@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use clinker_model::history::{Entry, History, Phase};
 
+use crate::view::stops;
+
 /// Which of the two kinds of call at start-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -104,7 +106,7 @@ pub fn probes(history: &History) -> BTreeMap<String, Vec<Probe>> {
                     Phase::Info => process.finish(record.t_ns, method, *call, End::CutOff),
                 }
             }
-            Entry::Host { what } if what.starts_with("crash") => {
+            entry if stops(entry) => {
                 if let Some(process) = processes.get_mut(&record.host) {
                     process.crash(record.t_ns);
                 }
@@ -117,4 +119,40 @@ pub fn probes(history: &History) -> BTreeMap<String, Vec<Probe>> {
 
 fn is_set_up(method: &str) -> bool {
     matches!(method, "do_setup" | "check_for_setup_error")
+}
+
+#[cfg(test)]
+mod tests {
+    use Phase::{Fail, Info, Ok};
+
+    use super::*;
+    use crate::testing::{HOST, Script, script};
+
+    fn check(case: &str, script: Script, expected: &[(Kind, usize, End)]) {
+        let observed: Vec<(Kind, usize, End)> = probes(&script.history)
+            .remove(HOST)
+            .unwrap_or_default()
+            .iter()
+            .map(|probe| (probe.kind, probe.life, probe.end.map_or(End::CutOff, |(_, end)| end)))
+            .collect();
+        assert_eq!(observed, expected, "{case}");
+    }
+
+    #[test]
+    fn attempts_and_checks_are_told_apart() {
+        let script = || script().attempt(5, Fail).at(60_000).attempt(5, Ok).at(120_000);
+        let attempts = [(Kind::Attempt, 0, End::Failed), (Kind::Attempt, 0, End::Ok)];
+        let and = |third| [attempts[0], attempts[1], third];
+        check("ok", script().call("check_for_setup_error", 5, Ok), &and((Kind::Health, 0, End::Ok)));
+        check("cut off", script().call("check_for_setup_error", 5, Info), &and((Kind::Health, 0, End::CutOff)));
+        check("failed set-up", script().call("do_setup", 5, Fail), &and((Kind::Attempt, 0, End::Failed)));
+    }
+
+    #[test]
+    fn a_crash_begins_another_life() {
+        for stop in ["crashed", "ended"] {
+            let script = script().call("do_setup", 0, Ok).host_event(stop).at(9_000).attempt(5, Ok);
+            check(stop, script, &[(Kind::Attempt, 0, End::CutOff), (Kind::Attempt, 1, End::Ok)]);
+        }
+    }
 }

@@ -178,5 +178,17 @@ pub fn disturbed(history: &History, hosts: &[&str], from: u64, to: u64) -> bool 
 }
 
 fn stops_one_of(record: &Record, hosts: &[&str]) -> bool {
-    matches!(&record.entry, Entry::Host { what } if hosts.contains(&record.host.as_str()) && what.starts_with("crash"))
+    hosts.contains(&record.host.as_str()) && stops(&record.entry)
+}
+
+/// Whether a host's process stopped: it crashed, or ended by itself.
+pub fn stops(entry: &Entry) -> bool {
+    matches!(entry, Entry::Host { what } if what == "crashed" || what == "ended")
+}
+
+/// From when on no fault was active: the plan's moment, or the last restart if a crash came later than planned.
+pub fn heal_ns(history: &History) -> u64 {
+    let restarted = |record: &&Record| matches!(&record.entry, Entry::Host { what } if what == "restarted");
+    let last = history.records.iter().rfind(restarted).map_or(0, |record| record.t_ns);
+    history.header.plan.heal.ns().max(last)
 }

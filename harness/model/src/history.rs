@@ -81,13 +81,14 @@ pub enum Entry {
     },
     /// A fault begins, ends, or bites.
     Fault { fault: FaultId, name: String, phase: FaultPhase, what: String },
-    /// A host starts, crashes, restarts.
+    /// A host's process: `started`, `crashed`, `restarted`, `ended` (by itself).
     Host { what: String },
     /// A log line of the service or a driver.
     Log { level: String, target: String, message: String },
     /// A secret that came into being during the run (an issued token): it may appear nowhere.
     Secret { value: String },
-    /// A device's contents at a moment: `attach` (for a backup), `detach` (after a restore), `final`.
+    /// A device's contents at a moment: `attach` (for a backup), `detach` (after a restore, as many bytes as the
+    /// backup has), `final`.
     Device {
         volume_id: String,
         moment: String,

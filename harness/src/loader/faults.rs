@@ -50,13 +50,20 @@ impl Checker<'_> {
                 let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
                 return self.wrong(&path, message);
             }
-            let http = preset.servers.iter().any(|server| *server != "store") && preset.servers.contains(&host);
+            let disk = host == "store" && preset.store == "store";
+            let http = preset.servers.contains(&host) && !disk;
+            if disk && !matches!(fault, Fault::Slow(_) | Fault::Silent(_) | Fault::ReadOnly(_)) {
+                let (name, driver) = (fault.name(), preset.name);
+                let message =
+                    format!("`{name}` does not apply to `store` of {driver}, a disk: it has slow, silent, read_only");
+                return self.wrong(&path, message);
+            }
             if needs_http(fault) && !http {
                 let message =
                     format!("`{}` needs a server that speaks HTTP: `{host}` of {} does not", fault.name(), preset.name);
                 return self.wrong(&path, message);
             }
-            if matches!(fault, Fault::ReadOnly(_)) && (http || host != "store") {
+            if matches!(fault, Fault::ReadOnly(_)) && !disk {
                 let message = format!("`read_only` needs a repository disk: `{host}` of {} is none", preset.name);
                 return self.wrong(&path, message);
             }

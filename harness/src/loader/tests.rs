@@ -156,6 +156,22 @@ fn faults_have_one_kind_a_target_and_ordered_times() {
 }
 
 #[test]
+fn a_repository_disk_has_the_faults_of_a_disk() {
+    let on_disk = |fault: &str| {
+        let text = EXAMPLE.replace("[\"swift\", \"swift-v3\"]", "[\"posix\"]");
+        load("x.toml", &text.replace("refuse = { host = \"store\" }", fault), OPTIONS)
+            .map_err(|error| error.to_string())
+    };
+    for fault in ["read_only = { host = \"store\" }", "silent = { host = \"store\" }", "full = { after = \"1MiB\" }"] {
+        on_disk(fault).unwrap_or_else(|error| panic!("{error}"));
+    }
+    for fault in ["refuse = { host = \"store\" }", "status = { host = \"store\", code = 503 }"] {
+        let error = on_disk(fault).expect_err(fault);
+        assert!(error.contains("does not apply to `store` of posix, a disk"), "{error}");
+    }
+}
+
+#[test]
 fn steps_have_one_kind_and_names_that_exist() {
     let create = "create = { volume = \"vol-1\", as = \"first\" }";
     let then = |step: &str| format!("{create}\n[[do]]\n{step}");

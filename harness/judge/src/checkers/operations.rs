@@ -8,7 +8,7 @@ use clinker_model::verdict::Finding;
 
 use crate::Checker;
 use crate::tally::{Tally, at};
-use crate::view::{SEC, end_ns, final_rows, notes, progress_type, span_of, text};
+use crate::view::{SEC, end_ns, final_rows, heal_ns, notes, progress_type, span_of, stops, text};
 
 pub const CHECKER: Checker = Checker {
     name: "operations",
@@ -62,7 +62,7 @@ fn driver_calls(history: &History, tally: &mut Tally) {
                     _ => drop(open.remove(&(record.host.as_str(), *call))),
                 }
             }
-            Entry::Host { what } if what.starts_with("crash") => open.retain(|(host, _), _| *host != record.host),
+            entry if stops(entry) => open.retain(|(host, _), _| *host != record.host),
             _ => {}
         }
     }
@@ -133,7 +133,7 @@ fn in_time(history: &History, tally: &mut Tally) {
         else {
             continue;
         };
-        let by = plan.heal.ns().max(*since).saturating_add(BOUND);
+        let by = heal_ns(history).max(*since).saturating_add(BOUND);
         tally.require(
             note.t_ns <= by,
             note.t_ns,

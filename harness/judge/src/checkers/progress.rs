@@ -14,6 +14,9 @@ pub const CHECKER: Checker = Checker {
     check,
 };
 
+/// What a timer note says, in hundredths, once all data are stored and only the metadata object is not.
+const UNFINISHED_MAX: u64 = 9_999;
+
 /// The notes of one create, from its start to its terminal event.
 struct Create<'h> {
     backup_id: &'h str,
@@ -140,7 +143,9 @@ fn formula(tally: &mut Tally, create: &Create<'_>, scale: &Scale) {
     for note in &create.notes {
         let value = hundredths(note);
         let near = value.saturating_mul(scale.len) / 10_000 / scale.chunk;
-        let whole = (near.saturating_sub(1)..=near + 2).any(|chunks| scale.hundredths(chunks) == value);
+        // With every chunk stored but the metadata object not, the timer still tells of something unfinished.
+        let unfinished = value == UNFINISHED_MAX;
+        let whole = unfinished || (near.saturating_sub(1)..=near + 2).any(|chunks| scale.hundredths(chunks) == value);
         tally.require(
             whole,
             note.t_ns,
@@ -292,6 +297,12 @@ mod tests {
         judge("off the grid", create(&replaced(2, (123, 66.66)), "backup.create.end"), "by count and by timer only");
         let off = create(&GOOD, "backup.create.end").option("backup_swift_enable_progress_timer", "false");
         judge("switched off", off, "by count and by timer only");
+    }
+
+    #[test]
+    fn a_timer_note_before_the_metadata_object_stays_below_100() {
+        judge("99.99", create(&replaced(4, (241, 99.99)), "backup.create.end"), "ok");
+        judge("100.0", create(&replaced(4, (241, 100.0)), "backup.create.end"), "exactly one 100.0");
     }
 
     #[test]

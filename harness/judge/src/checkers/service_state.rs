@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::Checker;
 use crate::services::{Moment, Timelines, down_time, row_at, state_at, states, timelines};
 use crate::tally::{Tally, at};
-use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, init_interval, seconds, span_of, truth};
+use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, heal_ns, init_interval, seconds, span_of, truth};
 
 pub const CHECKER: Checker = Checker {
     name: "service_state",
@@ -111,7 +111,7 @@ fn marks(history: &History, tally: &mut Tally) {
 /// After heal the service comes up within one interval, one attempt and a little.
 fn up_after_heal(history: &History, tally: &mut Tally, host: &str, timeline: &[Moment]) {
     let plan = &history.header.plan;
-    let heal = plan.heal.ns();
+    let heal = heal_ns(history);
     let endless = plan.faults.iter().any(|planned| span_of(planned).1 == u64::MAX);
     let meant_to_be_down = plan.expect.service.iter().any(|expected| {
         let when = expected.at.or(expected.by).map_or(0, |when| when.ns());
