@@ -114,6 +114,9 @@ impl Decision {
     }
 
     fn slow_down(&mut self, id: FaultId, slow: &Slow) {
+        if slow.delay.0.is_zero() && slow.bytes_per_second == 0 {
+            return;
+        }
         self.slow.push(id);
         self.delay = self.delay.max(slow.delay.0);
         self.bytes_per_second = match (self.bytes_per_second, slow.bytes_per_second) {

@@ -114,7 +114,14 @@ pub(crate) async fn serve<P: Protocol>(fake: Arc<P>, env: Env, mut listener: Box
     let mut connections = JoinSet::new();
     loop {
         let stream = listener.accept().await?;
-        while connections.try_join_next().is_some() {}
+        while let Some(ended) = connections.try_join_next() {
+            // A fake that panics has a bug; it must not pass for a server that drops connections.
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
         connections.spawn(connection(Arc::clone(&fake), env.clone(), stream));
     }
 }
@@ -223,7 +230,9 @@ async fn send<P: Protocol>(
     let hit = decision.cut_response.filter(|&(_, after)| len > after || (len == 0 && after == 0));
     let (status, sent) = hit.map_or((answer.status, len), |(_, after)| (0, after));
     record(fake, request, status, request.body.len() as u64, sent);
-    sleep(decision.delay).await;
+    if !decision.delay.is_zero() {
+        sleep(decision.delay).await;
+    }
     let rate = decision.bytes_per_second;
     match hit {
         None => Ok(respond(answer, &request.method, |body| AnswerBody::whole(body, rate))),

@@ -12,7 +12,7 @@ use clinker_env::BoxStream;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// A paced body moves in pieces of at most this many bytes.
 const PIECE_BYTES: usize = 16 << 10;
@@ -36,6 +36,7 @@ pub(crate) async fn read_body(
     silence_max: Duration,
 ) -> Result<Bytes, Broken> {
     let mut data = BytesMut::new();
+    let start = Instant::now();
     loop {
         let got = data.len() as u64;
         let frame = match timeout(silence_max, body.frame()).await {
@@ -45,8 +46,11 @@ pub(crate) async fn read_body(
             Err(_) => return Err(Broken::TimedOut(got)),
         };
         let Ok(piece) = frame.into_data() else { continue };
-        sleep(pace(piece.len(), rate)).await;
         data.extend_from_slice(&piece);
+        // No timer without need: even one that is due takes up to its grain of 1 ms.
+        if rate > 0 {
+            sleep_until(start + pace(data.len() as u64, rate)).await;
+        }
         if let Some(after) = cut
             && data.len() as u64 > after
         {
@@ -60,12 +64,10 @@ pub(crate) async fn read_body(
     }
 }
 
-/// How long `bytes` take.
-fn pace(bytes: usize, rate: u64) -> Duration {
-    match rate {
-        0 => Duration::ZERO,
-        _ => Duration::from_nanos((bytes as u128 * 1_000_000_000 / u128::from(rate)).try_into().unwrap_or(u64::MAX)),
-    }
+/// How long `bytes` take at `rate` bytes per second, which is not 0.
+fn pace(bytes: u64, rate: u64) -> Duration {
+    let ns = u128::from(bytes) * 1_000_000_000 / u128::from(rate);
+    Duration::from_nanos(ns.try_into().unwrap_or(u64::MAX))
 }
 
 /// The body of an answer: slow if told so, and cut if told so.
@@ -73,7 +75,10 @@ pub(crate) struct AnswerBody {
     left: Bytes,
     /// The length that was promised, less what was sent.
     promised: u64,
+    sent: u64,
     rate: u64,
+    /// When the first piece was asked for.
+    start: Option<Instant>,
     /// Runs until the next piece may go.
     wait: Option<Pin<Box<Sleep>>>,
     /// Set when nothing more follows though more was promised.
@@ -82,13 +87,13 @@ pub(crate) struct AnswerBody {
 
 impl AnswerBody {
     pub fn whole(data: Bytes, rate: u64) -> AnswerBody {
-        AnswerBody { promised: data.len() as u64, left: data, rate, wait: None, cut: None }
+        AnswerBody { promised: data.len() as u64, left: data, sent: 0, rate, start: None, wait: None, cut: None }
     }
 
     /// Promises all of `data`, sends `after` bytes of it and then cuts the connection through `cut`.
     pub fn cut(data: Bytes, rate: u64, after: u64, cut: Arc<AtomicBool>) -> AnswerBody {
         let passed = usize::try_from(after).unwrap_or(usize::MAX).min(data.len());
-        AnswerBody { promised: data.len() as u64, left: data.slice(..passed), rate, wait: None, cut: Some(cut) }
+        AnswerBody { left: data.slice(..passed), cut: Some(cut), ..AnswerBody::whole(data, rate) }
     }
 
     fn next_len(&self) -> usize {
@@ -110,11 +115,14 @@ impl Body for AnswerBody {
         }
         let len = this.next_len();
         if this.rate > 0 {
-            let wait = this.wait.get_or_insert_with(|| Box::pin(sleep(pace(len, this.rate))));
+            let start = *this.start.get_or_insert_with(Instant::now);
+            let due = start + pace(this.sent + len as u64, this.rate);
+            let wait = this.wait.get_or_insert_with(|| Box::pin(sleep_until(due)));
             ready!(wait.as_mut().poll(cx));
             this.wait = None;
         }
         this.promised -= len as u64;
+        this.sent += len as u64;
         Poll::Ready(Some(Ok(Frame::data(this.left.split_to(len)))))
     }
 

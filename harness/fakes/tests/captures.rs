@@ -1,8 +1,8 @@
 //! The fakes answer as real servers did: every recorded exchange is replayed and compared.
 //!
-//! Compared are the status line, the set of header names (without case), their values and the body. Dates and stamps are
-//! equal because the clock is set to the recording's; ids are compared by form. A recording is in [`table::ROWS`] with
-//! what has to happen before it, or in [`table::CANNOT`] with the reason; in neither, the test fails.
+//! Compared are the status line, the set of header names (without case), their values and the body. Dates and stamps
+//! are equal because the clock is set to the recording's; ids are compared by form. A recording is in [`table::ROWS`]
+//! with what has to happen before it, or in [`table::CANNOT`] with the reason; in neither, the test fails.
 
 #[path = "captures/replay.rs"]
 mod replay;

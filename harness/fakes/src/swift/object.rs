@@ -128,12 +128,11 @@ fn read(request: &Request, object: &Object) -> Result<Answer, Answer> {
             .header("X-Timestamp", object.written.text()));
     }
     let described = |status: u16| {
-        let mut answer = pages::empty(status)
+        let mut answer = pages::typed(status, &object.content_type)
             .header("Etag", &etag)
             .header("Last-Modified", object.written.last_modified())
             .header("X-Timestamp", object.written.text())
             .header("Accept-Ranges", "bytes");
-        answer.headers[0].1.clone_from(&object.content_type);
         for (name, value) in &object.meta {
             answer = answer.header(format!("X-Object-Meta-{}", title(name)), value);
         }

@@ -59,7 +59,12 @@ pub(super) fn page(status: u16) -> Answer {
 
 /// A success that says nothing more.
 pub(super) fn empty(status: u16) -> Answer {
-    with_reason(Answer::new(status, HTML))
+    typed(status, HTML)
+}
+
+/// An answer whose body is data of this type.
+pub(super) fn typed(status: u16, content_type: &str) -> Answer {
+    with_reason(Answer::new(status, content_type))
 }
 
 /// A text of its own, under the content type of a page.
