@@ -37,4 +37,21 @@ impl Mutant {
 }
 
 /// Every mutant.
-pub static MUTANTS: &[Mutant] = &[];
+pub static MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "init-stops-at-first-failure",
+        about: "the loop of attempts ends with the first one that fails",
+        scenario: "init/refused-at-start",
+        driver: "swift",
+        checker: "attempts",
+        plant: decisions::init_stops_at_first_failure,
+    },
+    Mutant {
+        name: "heartbeat-while-not-working",
+        about: "heartbeats go out although no attempt has succeeded",
+        scenario: "init/refused-at-start",
+        driver: "swift",
+        checker: "service_state",
+        plant: decisions::heartbeat_while_not_working,
+    },
+];
