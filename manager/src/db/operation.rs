@@ -18,7 +18,8 @@ impl Tx<'_> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
         let volume = self.volume_of(operation, &backup)?;
-        if operation != Operation::ResetStatus {
+        // A delete that is taken over from a host that is gone has its start already; a reset has it from the API.
+        if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
             backup.open_events.push(operation);
         }
