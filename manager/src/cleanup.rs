@@ -18,7 +18,10 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     for id in ids {
         match one(manager, &id).await {
             Ok(Some(backup)) => {
-                tasks.spawn(delete::resume(Arc::clone(manager), backup));
+                // Marked before requests are taken: the delete's own cast may still be in the queue.
+                if let Some(mark) = manager.mark_deleting(&id) {
+                    tasks.spawn(delete::resume(Arc::clone(manager), backup, mark));
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),

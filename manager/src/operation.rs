@@ -1,6 +1,6 @@
 //! What operations share: the manager's state, the way to the database, slots, and the controls given to drivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Manager {
     prospect: watch::Sender<Prospect>,
     slots: Option<Arc<Semaphore>>,
     running: Mutex<BTreeMap<String, watch::Receiver<()>>>,
+    /// Backups that this process is deleting.
+    deleting: Mutex<BTreeSet<String>>,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -72,6 +74,7 @@ impl Manager {
             prospect: watch::Sender::new(Prospect::Open),
             slots,
             running: Mutex::default(),
+            deleting: Mutex::default(),
             published: Notify::new(),
         }
     }
@@ -208,8 +211,27 @@ impl Manager {
         }
     }
 
+    /// Marks the backup as being deleted until the mark is dropped; `None` if this process is deleting it already.
+    pub fn mark_deleting(self: &Arc<Self>, backup_id: &str) -> Option<Deleting> {
+        let mut deleting = self.deleting.lock().expect("no panic while the lock is held");
+        let new = deleting.insert(backup_id.to_owned());
+        new.then(|| Deleting { manager: Arc::clone(self), backup_id: backup_id.to_owned() })
+    }
+
     async fn status(&self, backup_id: &str) -> Result<BackupStatus> {
         self.ask(Call::OpStatus { backup_id: backup_id.to_owned() }).await
+    }
+}
+
+/// The mark of a delete under way.
+pub(crate) struct Deleting {
+    manager: Arc<Manager>,
+    backup_id: String,
+}
+
+impl Drop for Deleting {
+    fn drop(&mut self) {
+        self.manager.deleting.lock().expect("no panic while the lock is held").remove(&self.backup_id);
     }
 }
 
