@@ -347,6 +347,39 @@ fn play(row: &Row) -> Case {
     case
 }
 
+#[test]
+fn a_create_that_never_begins_gives_its_volume_back() {
+    let check = |call: Call, previous_status: V, begun: bool| {
+        let mut database = Database::new();
+        database.prepare(&Row { working: true, ..BASE });
+        if begun {
+            database.begin(&BASE);
+        }
+        database.call(call);
+        let volume: VolumeRow = from(database.call(Call::VolumeGet { volume_id: "v".into() }));
+        let expected = if begun { (V::BackingUp, BEFORE) } else { (V::Available, Some(previous_status)) };
+        assert_eq!((volume.status, volume.previous_status), expected, "begun: {begun}");
+    };
+    let choice = || HostChoice { service_down_time: u64::MAX, pick: 0 };
+    let backup_id = || "b".to_owned();
+    let force = || Call::ApiDelete { backup_id: backup_id(), force: true, api_host: "api".into(), choice: choice() };
+    let reset = || {
+        Call::OpBegin(Begin {
+            operation: Op::ResetStatus,
+            backup_id: backup_id(),
+            host: "h".into(),
+            driver: POSIX.into(),
+            availability_zone: "nova".into(),
+            working: true,
+            status: Some(B::Error),
+        })
+    };
+    for begun in [false, true] {
+        check(force(), V::BackingUp, begun);
+        check(reset(), V::ErrorBackingUp, begun);
+    }
+}
+
 /// The real store in a file, with a log of what it commits, and a second connection that arranges rows.
 struct Database {
     store: Store,
