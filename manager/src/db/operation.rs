@@ -36,6 +36,7 @@ impl Tx<'_> {
             backup.service = Some(begin.driver.clone());
         }
         if let Some(status) = begin.status {
+            self.give_back_source(&backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
@@ -99,6 +100,16 @@ impl Tx<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A create that has not begun and now never will leaves its volume as `case` says: no other call would.
+    pub(super) fn give_back_source(&mut self, backup: &BackupRow, case: Case) -> Result<()> {
+        if backup.status != BackupStatus::Creating || backup.open_events.contains(&Operation::Create) {
+            return Ok(());
+        }
+        let Some(mut volume) = self.volume_of(Operation::Create, backup)? else { return Ok(()) };
+        self.transitions.outcome(case).volume.apply(&mut volume);
+        self.save_volume(&volume)
     }
 
     /// Writes a case's outcome: rows, dependents, and the terminal event.
