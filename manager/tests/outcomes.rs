@@ -1,18 +1,14 @@
 //! Section 5 of the design, walked row by row: each row of its table is a row here, played through the real database.
 
+mod support;
+
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 
-use clinker_manager::db::sqlite::Store;
-use clinker_manager::db::{Begin, Begun, Call, Commit, CommitLog, CreateRequest, Finish, HostChoice, Request};
-use clinker_manager::model::{BackupRow, BackupStatus as B, Operation as Op, Stamp, VolumeRow, VolumeStatus as V};
-use clinker_manager::notify::Attempt;
-use clinker_manager::transitions::{Case, Section5};
-use rusqlite::Connection;
-use serde_json::Value;
+use clinker_manager::db::{Begin, Begun, Call, Finish};
+use clinker_manager::model::{BackupRow, BackupStatus as B, Operation as Op, VolumeRow, VolumeStatus as V};
+use clinker_manager::transitions::Case;
+use support::{Database, POSIX, SWIFT, create, first_host, from};
 
-const POSIX: &str = "cinder.backup.drivers.posix.PosixBackupDriver";
-const SWIFT: &str = "cinder.backup.drivers.swift.SwiftBackupDriver";
 const OLD_REASON: &str = "an older failure";
 
 /// One row of the table.
@@ -322,8 +318,8 @@ fn every_row_of_section_5_ends_as_the_design_says() {
 /// Plays one row; the case in which it ended.
 fn play(row: &Row) -> Case {
     let mut database = Database::new();
-    database.prepare(row);
-    let begun = database.begin(row);
+    prepare(&mut database, row);
+    let begun = begin(&mut database, row);
     let case = begun.ended.unwrap_or_else(|| {
         if let Some(status) = row.meanwhile {
             database.call(Call::BackupSetStatus { backup_id: "b".into(), status });
@@ -339,7 +335,7 @@ fn play(row: &Row) -> Case {
     let backup: BackupRow = from(database.call(Call::BackupGet { backup_id: "b".into() }));
     let volume: VolumeRow = from(database.call(Call::VolumeGet { volume_id: "v".into() }));
     let context = format!("{} (volume arrives {})", row.case, row.arrives.1);
-    assert_eq!(database.events(), row.events, "{context}: events");
+    assert_eq!(database.take_events(), row.events, "{context}: events");
     assert_eq!(backup.status, row.backup, "{context}: backup");
     assert_eq!((volume.status, volume.previous_status), row.volume, "{context}: volume");
     assert_eq!(backup.fail_reason.as_deref(), row.fail_reason, "{context}: fail_reason");
@@ -347,115 +343,36 @@ fn play(row: &Row) -> Case {
     case
 }
 
-/// The real store in a file, with a log of what it commits, and a second connection that arranges rows.
-struct Database {
-    store: Store,
-    log: Arc<Log>,
-    calls: u64,
-    by_hand: Connection,
-    _file: tempfile::NamedTempFile,
+/// Rows as they are when the request arrives: made by the API, then arranged by hand.
+fn prepare(database: &mut Database, row: &Row) {
+    database.add_volume("v");
+    database.add_service("h", None);
+    database.call(Call::ApiCreate { request: create("b", "v"), choice: first_host() });
+    let service = (row.operation != Op::Create).then_some(if row.ours { POSIX } else { SWIFT });
+    let open = if row.operation == Op::ResetStatus { "[\"reset_status\"]" } else { "[]" };
+    let (backup, volume) = row.arrives;
+    database
+        .by_hand
+        .execute(
+            "UPDATE backups SET status = ?1, service = ?2, fail_reason = ?3, restore_volume_id = 'v', open_events = ?4",
+            (backup.as_str(), service, OLD_REASON, open),
+        )
+        .unwrap();
+    database
+        .by_hand
+        .execute("UPDATE volumes SET status = ?1, previous_status = 'available'", [volume.as_str()])
+        .unwrap();
 }
 
-#[derive(Default)]
-struct Log(Mutex<Vec<Commit>>);
-
-impl CommitLog for Log {
-    fn committed(&self, commit: &Commit) {
-        self.0.lock().unwrap().push(commit.clone());
-    }
-}
-
-impl Database {
-    fn new() -> Database {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let open = || {
-            let connection = Connection::open(file.path()).unwrap();
-            connection.pragma_update(None, "synchronous", false).unwrap();
-            connection
-        };
-        let log = Arc::new(Log::default());
-        let env = clinker_env::real::env();
-        let store = Store::open(open(), env, Arc::new(Section5), Some(log.clone())).unwrap();
-        Database { store, log, calls: 0, by_hand: open(), _file: file }
-    }
-
-    fn call(&mut self, call: Call) -> Value {
-        self.calls += 1;
-        let now = Stamp("2026-01-01T00:00:00Z".parse().unwrap());
-        self.store.apply(Request { key: self.calls.to_string(), now, call }).unwrap()
-    }
-
-    /// Rows as they are when the request arrives: made by the API, then arranged by hand.
-    fn prepare(&mut self, row: &Row) {
-        let volume = VolumeRow {
-            id: "v".into(),
-            display_name: Some("vol-1".into()),
-            size: 1,
-            status: V::Available,
-            previous_status: None,
-            availability_zone: "nova".into(),
-            src_backup_id: None,
-        };
-        let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());
-        let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
-        let request = CreateRequest {
-            backup_id: "b".into(),
-            user_id: "user".into(),
-            project_id: "project".into(),
-            volume_id: "v".into(),
-            display_name: Some("first".into()),
-            display_description: None,
-            container: None,
-            incremental: false,
-            force: false,
-            availability_zone: None,
-        };
-        self.call(Call::VolumeCreate { volume });
-        self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.into(), availability_zone });
-        self.call(Call::ServiceAttempt { host, worker: 0, attempt });
-        self.call(Call::ApiCreate { request, choice: HostChoice { service_down_time: u64::MAX, pick: 0 } });
-        let service = (row.operation != Op::Create).then_some(if row.ours { POSIX } else { SWIFT });
-        let open = if row.operation == Op::ResetStatus { "[\"reset_status\"]" } else { "[]" };
-        let (backup, volume) = row.arrives;
-        self.by_hand
-            .execute(
-                "UPDATE backups SET status = ?1, service = ?2, fail_reason = ?3, restore_volume_id = 'v', open_events = ?4",
-                (backup.as_str(), service, OLD_REASON, open),
-            )
-            .unwrap();
-        self.by_hand
-            .execute("UPDATE volumes SET status = ?1, previous_status = 'available'", [volume.as_str()])
-            .unwrap();
-    }
-
-    fn begin(&mut self, row: &Row) -> Begun {
-        self.log.0.lock().unwrap().clear();
-        from(self.call(Call::OpBegin(Begin {
-            operation: row.operation,
-            backup_id: "b".into(),
-            host: "h".into(),
-            driver: POSIX.into(),
-            availability_zone: "nova".into(),
-            working: row.working,
-            status: (row.operation == Op::ResetStatus).then_some(B::Error),
-        })))
-    }
-
-    fn events(&self) -> Vec<String> {
-        let commits = self.log.0.lock().unwrap();
-        commits.iter().flat_map(|commit| &commit.outbox).map(|queued| event(&queued.message)).collect()
-    }
-}
-
-fn event(message: &Value) -> String {
-    let event_type = message["event_type"].as_str().unwrap().trim_start_matches("backup.");
-    let status = message["payload"]["status"].as_str().unwrap();
-    match message["priority"].as_str().unwrap() {
-        "ERROR" => format!("{event_type}({status}): {}", message["payload"]["fail_reason"].as_str().unwrap()),
-        _ => format!("{event_type}({status})"),
-    }
-}
-
-fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
+fn begin(database: &mut Database, row: &Row) -> Begun {
+    database.take_log();
+    from(database.call(Call::OpBegin(Begin {
+        operation: row.operation,
+        backup_id: "b".into(),
+        host: "h".into(),
+        driver: POSIX.into(),
+        availability_zone: "nova".into(),
+        working: row.working,
+        status: (row.operation == Op::ResetStatus).then_some(B::Error),
+    })))
 }

@@ -197,6 +197,8 @@ pub struct Expect {
     pub volume: BTreeMap<String, String>,
     /// Text that the backup's final `fail_reason` contains.
     pub reason: BTreeMap<String, String>,
+    /// How many objects of a backup the store holds at the end, the metadata and the hash list among them.
+    pub objects: BTreeMap<String, u64>,
     /// When the initialisation attempts of `backup-host-1` start, exactly.
     pub attempts: Vec<Span>,
     /// Checkers that must have applied (not merely passed for want of anything to check).

@@ -26,6 +26,9 @@ impl Checker<'_> {
         for name in expect.reason.keys() {
             self.known(&["expect", "reason", name], "backup", name, &backups);
         }
+        for name in expect.objects.keys() {
+            self.known(&["expect", "objects", name], "backup", name, &backups);
+        }
         let volumes = volumes(self.scenario);
         for (name, status) in &expect.volume {
             self.known(&["expect", "volume", name], "volume", name, &volumes);

@@ -1,6 +1,6 @@
 //! Expectations: what the scenario says must have come of it, and which requests the API must refuse.
 
-use clinker_model::history::{Entry, History, Phase};
+use clinker_model::history::{Entry, History, Phase, Record};
 use clinker_model::verdict::Finding;
 use serde_json::Value;
 
@@ -35,6 +35,9 @@ fn check(history: &History) -> Finding {
             || row.map_or("no such backup".to_owned(), |row| row["fail_reason"].to_string()),
         );
     }
+    for (name, count) in &expect.objects {
+        objects(history, &mut tally, name, *count);
+    }
     answers(history, &mut tally);
     tally.finish()
 }
@@ -54,6 +57,23 @@ fn final_status(history: &History, tally: &mut Tally, table: &str, name: &str, s
         "everything ends in the status the scenario expects [scenario: expect; section 5]",
         || format!("{table} {name}: {status}"),
         || row.map_or("no such row".to_owned(), |row| format!("{}, {}", row["status"], row["fail_reason"])),
+    );
+}
+
+/// So many objects of a backup are left in the store, half-written ones included.
+fn objects(history: &History, tally: &mut Tally, name: &str, count: u64) {
+    let id = named(history, "backups", name).map(|row| text(&row["id"]));
+    let of_backup = |record: &&Record| match (&record.entry, id) {
+        (Entry::Stored { name, .. }, Some(id)) => name.contains(id),
+        _ => false,
+    };
+    let stored = history.records.iter().filter(of_backup).count() as u64;
+    tally.require(
+        id.is_some() && stored == count,
+        end_ns(history),
+        "the store ends with as many objects of a backup as the scenario expects [scenario: expect.objects; D7]",
+        || format!("{name}: {count} objects"),
+        || if id.is_some() { stored.to_string() } else { "no such backup".to_owned() },
     );
 }
 
@@ -124,6 +144,23 @@ mod tests {
             |piece: &str| ended().plan(|plan| drop(plan.expect.reason.insert("first".to_owned(), piece.to_owned())));
         judge("contained", expect("store full"), "ok");
         judge("not contained", expect("timeout"), "a fail_reason with");
+    }
+
+    #[test]
+    fn objects_are_counted_at_the_end() {
+        let row = json!({ "display_name": "first", "id": BACKUP });
+        let left = |names: &[&str], count: u64| {
+            let script = script().final_row("backups", BACKUP, row.clone());
+            let script = names.iter().fold(script, |script, name| script.stored(name));
+            script.plan(|plan| plan.expect.objects.extend([("first".to_owned(), count)]))
+        };
+        let (own, temporary) =
+            (format!("volume_1_backup_{BACKUP}-00001"), format!(".tmp-volume_1_backup_{BACKUP}-00002"));
+        judge("as many", left(&[&own, ".clinker-probe-backup-host-1"], 1), "ok");
+        judge("one too many", left(&[&own, &temporary], 1), "2");
+        judge("none", left(&[], 0), "ok");
+        let unknown = left(&[], 0).plan(|plan| plan.expect.objects.extend([("second".to_owned(), 0)]));
+        judge("unknown", unknown, "no such backup");
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod restored_bytes;
 pub mod rows;
 pub mod secrets;
 pub mod service_state;
+pub mod write_order;
 
 use crate::Checker;
 
@@ -28,6 +29,7 @@ pub const CHECKERS: &[Checker] = &[
     delivery::CHECKER,
     restored_bytes::CHECKER,
     leftovers::CHECKER,
+    write_order::CHECKER,
     secrets::CHECKER,
     operations::CHECKER,
     rows::CHECKER,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clinker_model::history::{Entry, History, Phase};
+use clinker_model::history::{Entry, History, Phase, Record};
 use clinker_model::plan::Step;
 use clinker_model::verdict::Finding;
 
 use crate::Checker;
 use crate::tally::{Tally, at};
-use crate::view::{SEC, end_ns, final_rows, heal_ns, notes, progress_type, span_of, stops, text};
+use crate::view::{SEC, end_ns, final_rows, heal_ns, notes, number, progress_type, span_of, stops, text};
 
 pub const CHECKER: Checker = Checker {
     name: "operations",
@@ -58,7 +58,10 @@ fn driver_calls(history: &History, tally: &mut Tally) {
             Entry::Driver { phase, call, method, .. } if is_data_call(method) => {
                 tally.applies();
                 match phase {
-                    Phase::Invoke => drop(open.insert((&record.host, *call), (record.t_ns, method))),
+                    Phase::Invoke => {
+                        open.insert((&record.host, *call), (record.t_ns, method));
+                        within_slots(history, tally, record, &open);
+                    }
                     _ => drop(open.remove(&(record.host.as_str(), *call))),
                 }
             }
@@ -74,6 +77,22 @@ fn driver_calls(history: &History, tally: &mut Tally) {
             "none until the end of the run",
         );
     }
+}
+
+/// No host works on more backups and restores at once than it has slots.
+fn within_slots(history: &History, tally: &mut Tally, record: &Record, open: &BTreeMap<(&str, u64), (u64, &str)>) {
+    let slots = number(history, "backup_max_operations", 15);
+    let running = open
+        .iter()
+        .filter(|((host, _), (_, method))| *host == record.host && matches!(*method, "backup" | "restore"))
+        .count() as u64;
+    tally.require(
+        slots == 0 || running <= slots,
+        record.t_ns,
+        "a host runs at most backup_max_operations backups and restores at once [D5; B-CON-001]",
+        || format!("at most {slots} on {}", record.host),
+        || running.to_string(),
+    );
 }
 
 fn is_data_call(method: &str) -> bool {
@@ -179,6 +198,28 @@ mod tests {
         judge("ended", begun().record(HOST, call(Phase::Fail)), "ok");
         judge("crashed", begun().host_event("crashed"), "ok");
         judge("hangs", begun().host_event("idle"), "an end of backup on backup-host-1");
+    }
+
+    #[test]
+    fn a_host_keeps_to_its_slots() {
+        let call = |host: &str, call, method: &str, phase| {
+            let backup_id = Some(BACKUP.to_owned());
+            (host.to_owned(), Entry::Driver { phase, call, method: method.to_owned(), backup_id, failure: None })
+        };
+        let run = |calls: &[(String, Entry)]| {
+            let script = script().option("backup_max_operations", "1");
+            calls.iter().cloned().fold(script, |script, (host, entry)| script.record(&host, entry))
+        };
+        use Phase::{Invoke, Ok};
+        let (first, done) = (call(HOST, 1, "backup", Invoke), call(HOST, 1, "backup", Ok));
+        let (second, second_done) = (call(HOST, 2, "restore", Invoke), call(HOST, 2, "restore", Ok));
+        judge("in turn", run(&[first.clone(), done.clone(), second.clone(), second_done.clone()]), "ok");
+        judge("at once", run(&[first.clone(), second, done.clone(), second_done]), "at most backup_max_operations");
+        let (elsewhere, elsewhere_done) =
+            (call("backup-host-2", 1, "backup", Invoke), call("backup-host-2", 1, "backup", Ok));
+        judge("two hosts", run(&[first.clone(), elsewhere, done.clone(), elsewhere_done]), "ok");
+        let (delete, deleted) = (call(HOST, 3, "delete_backup", Invoke), call(HOST, 3, "delete_backup", Ok));
+        judge("deletes need none", run(&[first, delete, deleted, done]), "ok");
     }
 
     #[test]

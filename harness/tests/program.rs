@@ -1,0 +1,161 @@
+//! The program as its users meet it: exit codes, errors that point at the field, files it leaves, replay.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A scenario that passes, short. Its name is not that of a built-in one, so it has no golden.
+const HEALTHY: &str = r#"
+about = "The service comes up."
+drivers = ["posix"]
+options.backup_periodic_initialization = true
+end = "20s"
+[expect]
+service = [ { by = "5s", is = "up" } ]
+"#;
+
+/// A folder of scenarios and a place for results; gone at the end.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(test: &str, name: &str, text: &str) -> Place {
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("program-{test}"));
+        let _ = fs::remove_dir_all(&root);
+        let file = root.join("scenarios").join(format!("{name}.toml"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+        Place(root)
+    }
+
+    fn clinker(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clinker"));
+        command.current_dir(&self.0).arg("--scenarios").arg(self.0.join("scenarios")).args(arguments);
+        command.output().unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs `clinker` on one scenario: the exit code, and what is printed must contain `says`.
+fn check(test: &str, scenario: &str, arguments: &[&str], code: i32, says: &[&str]) {
+    let place = Place::new(test, "area/case", scenario);
+    let output = place.clinker(arguments);
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{printed}");
+    for part in says {
+        assert!(printed.contains(part), "\"{part}\" is missing in:\n{printed}");
+    }
+}
+
+#[test]
+fn another_seed_is_judged_without_golden() {
+    check("seed", HEALTHY, &["run", "--seed", "3"], 0, &["1 passed, 0 failed"]);
+}
+
+#[test]
+fn a_scenario_without_golden_is_not_a_pass() {
+    check("no-golden", HEALTHY, &["run"], 3, &["no golden accepted yet", "clinker replay clk1:area/case@posix:"]);
+}
+
+#[test]
+fn a_broken_expectation_fails_with_rule_and_repro() {
+    let wrong = HEALTHY.replace("is = \"up\"", "is = \"down\"");
+    check("expect", &wrong, &["run", "--seed", "3"], 1, &["FAIL", "expected", "observed", "clinker replay clk1:"]);
+}
+
+#[test]
+fn a_fault_that_never_bites_fails() {
+    let idle = HEALTHY.replace("[expect]", "[[fault]]\nat = \"10s\"\nfull = { after = \"1GiB\" }\n[expect]");
+    check("bite", &idle, &["run", "--seed", "3"], 1, &["faults"]);
+}
+
+#[test]
+fn nothing_selected_is_an_error() {
+    check("none", HEALTHY, &["run", "no-such-scenario"], 4, &["nothing ran"]);
+    check("none", HEALTHY, &["run", "--driver", "swift"], 4, &["nothing ran"]);
+}
+
+#[test]
+fn an_unknown_driver_is_named() {
+    check("driver", HEALTHY, &["run", "--driver", "s4"], 2, &["no driver preset is called \"s4\"", "swift-v3"]);
+}
+
+#[test]
+fn a_wrong_field_is_pointed_at_with_a_suggestion() {
+    let wrong = HEALTHY.replace("options.backup_periodic_initialization", "options.backup_periodic_initialisation");
+    check("field", &wrong, &["run"], 2, &["case.toml:4:", "backup_periodic_initialization"]);
+    let wrong = HEALTHY.replace("about =", "abuot =");
+    check("field", &wrong, &["run"], 2, &["case.toml:2:1", "about"]);
+}
+
+#[test]
+fn json_is_one_document() {
+    let place = Place::new("json", "area/case", HEALTHY);
+    let output = place.clinker(&["run", "--seed", "3", "--json"]);
+    let file: clinker_reports::json::File = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((file.summary.runs, file.summary.passed), (1, 1));
+    assert_eq!(file.runs[0].hash.len(), 16);
+}
+
+#[test]
+fn a_run_leaves_its_files_and_they_can_be_judged_and_replayed() {
+    let place = Place::new("files", "area/case", HEALTHY);
+    assert_eq!(place.clinker(&["run", "--seed", "3"]).status.code(), Some(0));
+    let folder = "target/clinker/area/case@posix-3";
+    for file in ["plan.toml", "history.jsonl", "result.json"] {
+        assert!(place.0.join(folder).join(file).is_file(), "{file}");
+    }
+    let judged = place.clinker(&["check", &format!("{folder}/history.jsonl")]);
+    assert_eq!(judged.status.code(), Some(0), "{}", text(&judged.stderr));
+    assert!(text(&judged.stdout).contains("pass  service_state"));
+    let again = place.clinker(&["replay", folder]);
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_history_that_breaks_a_rule_fails_the_check() {
+    let place = Place::new("check", "area/case", HEALTHY);
+    place.clinker(&["run", "--seed", "3"]);
+    let path = place.0.join("target/clinker/area/case@posix-3/history.jsonl");
+    // The expectation is part of the recorded plan: turned round, the same history breaks it.
+    let history = fs::read_to_string(&path).unwrap().replacen("\"is\":\"up\"", "\"is\":\"down\"", 1);
+    fs::write(&path, history).unwrap();
+    let judged = place.clinker(&["check", path.to_str().unwrap()]);
+    assert_eq!(judged.status.code(), Some(1), "{}", text(&judged.stdout));
+}
+
+#[test]
+fn files_that_are_no_history_are_named_with_their_line() {
+    let place = Place::new("garbage", "area/case", HEALTHY);
+    for (name, contents, says) in
+        [("empty", "", "it is empty"), ("prose", "hello\n", "prose:1"), ("cut", "{\"format\":1", "cut:1")]
+    {
+        let path = place.0.join(name);
+        fs::write(&path, contents).unwrap();
+        let output = place.clinker(&["check", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(text(&output.stderr).contains(says), "{name}: {}", text(&output.stderr));
+    }
+    let output = place.clinker(&["replay", "no/such/folder"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("neither a token"));
+}
+
+#[test]
+fn a_token_replays_its_run() {
+    let place = Place::new("token", "area/case", HEALTHY);
+    let result = place.clinker(&["run", "--seed", "3", "--json"]);
+    let file: clinker_reports::json::File = serde_json::from_slice(&result.stdout).unwrap();
+    let token = file.runs[0].replay.split(' ').next_back().unwrap();
+    let output = place.clinker(&["replay", token]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(&file.runs[0].hash));
+}
