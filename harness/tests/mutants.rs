@@ -20,6 +20,9 @@ fn is_noticed(mutant: &Mutant) -> Result<(), Failed> {
         return Ok(());
     }
     let reason = result.reason.unwrap_or_else(|| "everything passes".to_owned());
-    Err(format!("{}: {}@{}: {reason}; checker {} must fail", mutant.name, mutant.scenario, mutant.driver, mutant.checker)
-        .into())
+    Err(format!(
+        "{}: {}@{}: {reason}; checker {} must fail",
+        mutant.name, mutant.scenario, mutant.driver, mutant.checker
+    )
+    .into())
 }

@@ -1,6 +1,6 @@
 //! What operations share: the manager's state, the way to the database, slots, and the controls given to drivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Manager {
     prospect: watch::Sender<Prospect>,
     slots: Option<Arc<Semaphore>>,
     running: Mutex<BTreeMap<String, watch::Receiver<()>>>,
+    /// What [`Manager::claim`] has given out.
+    claimed: Mutex<BTreeSet<(Operation, String)>>,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -72,6 +74,7 @@ impl Manager {
             prospect: watch::Sender::new(Prospect::Open),
             slots,
             running: Mutex::default(),
+            claimed: Mutex::default(),
             published: Notify::new(),
         }
     }
@@ -189,6 +192,19 @@ impl Manager {
         }
     }
 
+    /// The right to run this operation on the backup, until it is dropped; none while another task has it.
+    ///
+    /// A request can arrive twice (its acknowledgement was lost), and a delete can be resumed at start-up before its
+    /// request arrives: both are one operation with one start.
+    pub fn claim(self: &Arc<Self>, operation: Operation, backup_id: &str) -> Option<Claim> {
+        let key = (operation, backup_id.to_owned());
+        let is_new = self.claimed.lock().expect("no panic while the lock is held").insert(key.clone());
+        if !is_new {
+            tracing::warn!("{operation} of backup {backup_id} is under way already: the request is dropped");
+        }
+        is_new.then(|| Claim { manager: Arc::clone(self), key })
+    }
+
     /// Marks the backup as being worked on until the guard is dropped.
     pub fn work_on(&self, backup_id: &str) -> watch::Sender<()> {
         let (guard, watcher) = watch::channel(());
@@ -210,6 +226,18 @@ impl Manager {
 
     async fn status(&self, backup_id: &str) -> Result<BackupStatus> {
         self.ask(Call::OpStatus { backup_id: backup_id.to_owned() }).await
+    }
+}
+
+/// See [`Manager::claim`].
+pub(crate) struct Claim {
+    manager: Arc<Manager>,
+    key: (Operation, String),
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.manager.claimed.lock().expect("no panic while the lock is held").remove(&self.key);
     }
 }
 

@@ -117,26 +117,44 @@ macro_rules! engine_bug {
     };
 }
 
-engine_bug!(integrity_check_skipped, fn digest_accepted(&self, _expected: &[u8], _actual: &[u8]) -> bool {
-    true
-});
+engine_bug!(
+    integrity_check_skipped,
+    fn digest_accepted(&self, _expected: &[u8], _actual: &[u8]) -> bool {
+        true
+    }
+);
 
-engine_bug!(timer_survives_a_failure, fn timer_stops_after_failure(&self) -> bool {
-    false
-});
+engine_bug!(
+    timer_survives_a_failure,
+    fn timer_stops_after_failure(&self) -> bool {
+        false
+    }
+);
 
-engine_bug!(percentage_by_chunk_count, fn percent(&self, _done: u64, _len: u64, chunks: u64, total: u64) -> f64 {
-    (chunks * 10_000 / total.max(1)) as f64 / 100.0
-});
+engine_bug!(
+    percentage_by_chunk_count,
+    fn percent(&self, _done: u64, _len: u64, chunks: u64, total: u64) -> f64 {
+        (chunks * 10_000 / total.max(1)) as f64 / 100.0
+    }
+);
 
-engine_bug!(metadata_before_chunks, fn metadata_at(&self) -> MetadataAt {
-    MetadataAt::BeforeChunks
-});
+engine_bug!(
+    metadata_before_chunks,
+    fn metadata_at(&self) -> MetadataAt {
+        MetadataAt::BeforeChunks
+    }
+);
 
-engine_bug!(object_count_off_by_one, fn object_count(&self, data_objects: u64) -> u64 {
-    data_objects + 1
-});
+engine_bug!(
+    object_count_off_by_one,
+    fn object_count(&self, data_objects: u64) -> u64 {
+        data_objects + 1
+    }
+);
 
-engine_bug!(raw_data_labelled_as_compressed, fn compression_tag<'a>(&self, configured: &'a str, _raw: bool) -> &'a str {
-    configured
-});
+engine_bug!(
+    raw_data_labelled_as_compressed,
+    fn compression_tag<'a>(&self, configured: &'a str, _raw: bool) -> &'a str {
+        configured
+    }
+);
