@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::db::{Call, Cleaned};
-use crate::model::BackupRow;
+use crate::model::{BackupRow, Operation};
 use crate::operation::Manager;
 use crate::volumes::{self, Attachment, Purpose};
 use crate::{Result, delete};
@@ -18,9 +18,9 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     for id in ids {
         match one(manager, &id).await {
             Ok(Some(backup)) => {
-                // Marked before requests are taken: the delete's own cast may still be in the queue.
-                if let Some(mark) = manager.mark_deleting(&id) {
-                    tasks.spawn(delete::resume(Arc::clone(manager), backup, mark));
+                // Claimed before requests are taken: the delete's own request may still be queued.
+                if let Some(claim) = manager.claim(Operation::Delete, &id) {
+                    tasks.spawn(delete::resume(Arc::clone(manager), backup, claim));
                 }
             }
             Ok(None) => {}

@@ -13,6 +13,7 @@ use crate::volumes::{self, Attachment, Purpose};
 use crate::{Error, Kind, Result};
 
 pub(crate) async fn create_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
+    let Some(_claim) = manager.claim(Operation::Create, backup_id) else { return };
     // Registered before the start is out: whoever sees it can wait for the end.
     let working_on_it = manager.work_on(backup_id);
     let Some(begun) = manager.begin(Operation::Create, backup_id, None).await else { return };

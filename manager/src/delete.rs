@@ -6,15 +6,11 @@ use clinker_drivers::RequestContext;
 
 use crate::db::Call;
 use crate::model::{BackupRow, Operation};
-use crate::operation::{Deleting, Manager, Prospect};
+use crate::operation::{Claim, Manager, Prospect};
 use crate::{Error, Kind, Result};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
-    // A cast that waited in the queue while clean-up resumed the delete adds nothing: the first one tells the end.
-    let Some(_mark) = manager.mark_deleting(backup_id) else {
-        tracing::warn!("delete of backup {backup_id} is already under way");
-        return;
-    };
+    let Some(_claim) = manager.claim(Operation::Delete, backup_id) else { return };
     let Some(begun) = manager.begin(Operation::Delete, backup_id, None).await else { return };
     // A create that a force delete cancelled ends first and takes its own objects with it.
     manager.wait_for_others(backup_id).await;
@@ -23,7 +19,7 @@ pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestConte
 }
 
 /// A delete that a restart interrupted; its start is out, and it has no caller's context any more.
-pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow, mark: Deleting) {
+pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow, _claim: Claim) {
     let result = match (&backup.service, manager.driver_prospect().await) {
         (Some(_), Prospect::Lost) => {
             Err(Error::new(Kind::ServiceDown, "the backup service's driver is not initialised").during("delete_backup"))
@@ -31,7 +27,6 @@ pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow, mark: Delet
         _ => remove(&manager, &RequestContext::admin(), &backup.id).await,
     };
     manager.finish(Operation::Delete, &backup.id, result.err().as_ref(), 0).await;
-    drop(mark);
 }
 
 async fn remove(manager: &Manager, context: &RequestContext, backup_id: &str) -> Result<()> {

@@ -36,8 +36,8 @@ pub(crate) struct Manager {
     prospect: watch::Sender<Prospect>,
     slots: Option<Arc<Semaphore>>,
     running: Mutex<BTreeMap<String, watch::Receiver<()>>>,
-    /// Backups that this process is deleting.
-    deleting: Mutex<BTreeSet<String>>,
+    /// What [`Manager::claim`] has given out.
+    claimed: Mutex<BTreeSet<(Operation, String)>>,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -74,7 +74,7 @@ impl Manager {
             prospect: watch::Sender::new(Prospect::Open),
             slots,
             running: Mutex::default(),
-            deleting: Mutex::default(),
+            claimed: Mutex::default(),
             published: Notify::new(),
         }
     }
@@ -192,6 +192,19 @@ impl Manager {
         }
     }
 
+    /// The right to run this operation on the backup, until it is dropped; none while another task has it.
+    ///
+    /// A request can arrive twice (its acknowledgement was lost), and a delete can be resumed at start-up before its
+    /// request arrives: both are one operation with one start.
+    pub fn claim(self: &Arc<Self>, operation: Operation, backup_id: &str) -> Option<Claim> {
+        let key = (operation, backup_id.to_owned());
+        let is_new = self.claimed.lock().expect("no panic while the lock is held").insert(key.clone());
+        if !is_new {
+            tracing::warn!("{operation} of backup {backup_id} is under way already: the request is dropped");
+        }
+        is_new.then(|| Claim { manager: Arc::clone(self), key })
+    }
+
     /// Marks the backup as being worked on until the guard is dropped.
     pub fn work_on(&self, backup_id: &str) -> watch::Sender<()> {
         let (guard, watcher) = watch::channel(());
@@ -211,27 +224,20 @@ impl Manager {
         }
     }
 
-    /// Marks the backup as being deleted until the mark is dropped; `None` if this process is deleting it already.
-    pub fn mark_deleting(self: &Arc<Self>, backup_id: &str) -> Option<Deleting> {
-        let mut deleting = self.deleting.lock().expect("no panic while the lock is held");
-        let new = deleting.insert(backup_id.to_owned());
-        new.then(|| Deleting { manager: Arc::clone(self), backup_id: backup_id.to_owned() })
-    }
-
     async fn status(&self, backup_id: &str) -> Result<BackupStatus> {
         self.ask(Call::OpStatus { backup_id: backup_id.to_owned() }).await
     }
 }
 
-/// The mark of a delete under way.
-pub(crate) struct Deleting {
+/// See [`Manager::claim`].
+pub(crate) struct Claim {
     manager: Arc<Manager>,
-    backup_id: String,
+    key: (Operation, String),
 }
 
-impl Drop for Deleting {
+impl Drop for Claim {
     fn drop(&mut self) {
-        self.manager.deleting.lock().expect("no panic while the lock is held").remove(&self.backup_id);
+        self.manager.claimed.lock().expect("no panic while the lock is held").remove(&self.key);
     }
 }
 
