@@ -81,9 +81,10 @@ fn loses_objects(history: &History, name: &str) -> bool {
     history.header.plan.faults.iter().any(|planned| lost(&planned.fault))
 }
 
-/// Whether its create failed and took its objects along: only an administrator made it available then.
+/// Whether a failed create or delete took objects of it: only an administrator made it available then.
 fn failed(history: &History, id: &str) -> bool {
-    notes(history).iter().any(|note| note.backup_id() == id && note.event_type() == "backup.create.error")
+    let failures = ["backup.create.error", "backup.delete.error"];
+    notes(history).iter().any(|note| note.backup_id() == id && failures.contains(&note.event_type()))
 }
 
 fn complete(tally: &mut Tally, end: u64, id: &str, row: &Value, objects: &[Object<'_>]) {
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn a_failed_create_that_was_reset_to_available_may_be_empty() {
         judge("reset", row("available", 0).note("backup.create.error", "available"), "ok");
-        judge("another's", row("available", 0).note("backup.restore.error", "available"), "_metadata of backup");
+        judge("half deleted", row("available", 9).note("backup.delete.error", "available"), "ok");
+        judge("restore", row("available", 0).note("backup.restore.error", "available"), "_metadata of backup");
     }
 
     #[test]
