@@ -89,7 +89,7 @@ pub static MUTANTS: &[Mutant] = &[
     Mutant {
         name: "cancel-looks-like-success",
         about: "a cancelled create is announced as ended",
-        scenario: "cancel/force-delete",
+        scenario: "cancel/force-delete-middle",
         driver: "swift",
         checker: "events",
         plant: decisions::cancel_looks_like_success,
@@ -155,7 +155,7 @@ pub static MUTANTS: &[Mutant] = &[
         about: "a delete whose listing fails removes the row and leaves the objects",
         scenario: "delete/listing-refused",
         driver: "swift",
-        checker: "leftovers",
+        checker: "expectations",
         plant: ports::listing_error_swallowed,
     },
     Mutant {

@@ -60,8 +60,8 @@ impl Tx<'_> {
             Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
             Call::OpProgress { backup_id, host, event_type, percent } => {
                 let backup = self.backup(&backup_id)?;
-                if !backup.open_events.contains(&Operation::Create) {
-                    // Another host has told the end already; nothing follows it.
+                if backup.host.as_deref() != Some(&*host) && !backup.open_events.contains(&Operation::Create) {
+                    // Another host has taken the backup over and told the end already; nothing follows it.
                     return Err(Error::cancelled());
                 }
                 self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
