@@ -174,6 +174,45 @@ fn a_delete_never_reports_success_over_leftovers() {
     });
 }
 
+#[test]
+fn a_delete_finds_what_a_lagging_listing_does_not_show() {
+    run(async {
+        let check = async |gone: &[&str], unlisted: &[&str]| {
+            let store = MemoryStore::shared(CHUNK, BLOCK);
+            let driver = driver(&store, &options("none"));
+            let backup = store_backup(&driver, "b1", None, &data()).await.unwrap();
+            store_backup(&driver, "other", None, &data()).await.unwrap();
+            gone.iter().for_each(|suffix| store.remove(&format!("{PREFIX}{suffix}")));
+            store.unlisted.lock().unwrap().extend(unlisted.iter().map(|suffix| format!("{PREFIX}{suffix}")));
+            driver.delete_backup(&context(), &backup).await.unwrap();
+            let left: Vec<String> = store.names().into_iter().filter(|name| !name.contains("other")).collect();
+            assert_eq!(left, Vec::<String>::new(), "gone {gone:?}, unlisted {unlisted:?}");
+            assert_eq!(store.names().len(), PUTS);
+        };
+        let all = ["-00001", "-00002", "-00003", "-00004", "-00005", "_sha256file", "_metadata"];
+        check(&[], &all).await;
+        check(&[], &["-00003"]).await;
+        check(&["_metadata"], &all).await;
+        check(&["_metadata", "_sha256file", "-00005"], &all).await;
+        check(&["_metadata", "_sha256file", "-00005"], &["-00004"]).await;
+        check(&all, &[]).await;
+    });
+}
+
+#[test]
+fn a_delete_trusts_no_metadata_that_name_another_backup() {
+    run(async {
+        let store = MemoryStore::shared(CHUNK, BLOCK);
+        let driver = driver(&store, &options("none"));
+        let first = store_backup(&driver, "b1", None, &data()).await.unwrap();
+        store_backup(&driver, "other", None, &data()).await.unwrap();
+        let of_other = PREFIX.replace("b1", "other");
+        store.set(&format!("{PREFIX}_metadata"), store.object(&format!("{of_other}_metadata")));
+        driver.delete_backup(&context(), &first).await.unwrap();
+        assert_eq!(store.names().len(), PUTS);
+    });
+}
+
 struct MetadataFirst;
 
 impl EngineDecisions for MetadataFirst {

@@ -20,8 +20,9 @@ pub(crate) async fn create_backup(manager: &Arc<Manager>, context: &RequestConte
     let result = run(manager, context, &begun).await;
     let object_count = result.as_ref().map_or(0, |update| update.object_count);
     let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), object_count).await;
-    if case == Some(Case::CreateStatusChanged) && result.is_ok() {
-        // The status changed after the last look: what was stored is nobody's (D7).
+    if case.is_some_and(Case::is_cancel) && result.is_ok() {
+        // The status changed after the last look: what was stored is nobody's (D7). A force delete may have run
+        // elsewhere, and listed the objects before the last of them was stored.
         remove_objects(manager, context, backup_id).await;
     }
     drop(working_on_it);

@@ -376,3 +376,36 @@ fn begin(database: &mut Database, row: &Row) -> Begun {
         status: (row.operation == Op::ResetStatus).then_some(B::Error),
     })))
 }
+
+#[test]
+fn a_create_that_never_begins_gives_its_volume_back() {
+    let check = |call: Call, previous_status: V, begun: bool| {
+        let mut database = Database::new();
+        prepare(&mut database, &BASE);
+        if begun {
+            begin(&mut database, &BASE);
+        }
+        database.call(call);
+        let volume: VolumeRow = from(database.call(Call::VolumeGet { volume_id: "v".into() }));
+        let expected = if begun { (V::BackingUp, BEFORE) } else { (V::Available, Some(previous_status)) };
+        assert_eq!((volume.status, volume.previous_status), expected, "begun: {begun}");
+    };
+    let backup_id = || "b".to_owned();
+    let force =
+        || Call::ApiDelete { backup_id: backup_id(), force: true, api_host: "api".into(), choice: first_host() };
+    let reset = || {
+        Call::OpBegin(Begin {
+            operation: Op::ResetStatus,
+            backup_id: backup_id(),
+            host: "h".into(),
+            driver: POSIX.into(),
+            availability_zone: "nova".into(),
+            working: true,
+            status: Some(B::Error),
+        })
+    };
+    for begun in [false, true] {
+        check(force(), V::BackingUp, begun);
+        check(reset(), V::ErrorBackingUp, begun);
+    }
+}

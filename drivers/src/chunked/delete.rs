@@ -1,18 +1,67 @@
 //! Removing a backup: every object that bears its prefix, and proof that none is left.
 
+use std::collections::BTreeSet;
+
+use clinker_env::Work;
+
 use super::ChunkedDriver;
+use super::format;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, backup: &Backup) -> Result<()> {
     // Without a recorded prefix nothing was stored, and an empty one would match every object of the container.
     let Ok((container, prefix)) = super::location(backup) else { return Ok(()) };
     let store = &driver.store;
-    for name in store.list(context, container, prefix).await? {
-        store.delete(context, container, &name).await?;
+    let mut names: BTreeSet<String> = store.list(context, container, prefix).await?.into_iter().collect();
+    names.extend(unlisted(driver, context, (container, prefix), &names).await?);
+    // From the last to the first, as they were not written: what a failure leaves has no mark of completeness.
+    for name in names.iter().rev() {
+        store.delete(context, container, name).await?;
     }
     store.discard_partial(context, container, prefix).await?;
     match store.list(context, container, prefix).await?.first() {
         None => Ok(()),
         Some(name) => Err(Error::transient(Kind::Conflict, format!("object {name} is still there after its removal"))),
     }
+}
+
+/// Names of objects that a listing may not show yet: it can lag behind, reading one object does not.
+///
+/// The metadata name them all. Without metadata (the backup was never finished) objects are asked for by number, until
+/// one is not there: puts and removals leave no gaps.
+async fn unlisted(
+    driver: &ChunkedDriver,
+    context: &RequestContext,
+    (container, prefix): (&str, &str),
+    listed: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::from([format::sha256file_name(prefix)]);
+    let metadata = format::metadata_name(prefix);
+    match driver.store.get(context, container, &metadata).await {
+        Ok(body) => {
+            names.insert(metadata.clone());
+            let bytes = body.len() as u64;
+            let job = move || format::decode_metadata(&metadata, &body);
+            if let Ok(objects) = driver.env.compute(Work::Other, bytes, job).await {
+                // Whatever a document says, only what bears the prefix is this backup's.
+                names.extend(objects.into_iter().map(|object| object.name).filter(|name| name.starts_with(prefix)));
+                return Ok(names);
+            }
+        }
+        Err(error) if error.kind == Kind::NotFound => {}
+        Err(error) if error.kind == Kind::Integrity => drop(names.insert(metadata)),
+        Err(error) => return Err(error),
+    }
+    for index in 1.. {
+        let name = format::object_name(prefix, index);
+        if listed.contains(&name) {
+            continue;
+        }
+        match driver.store.get(context, container, &name).await {
+            Err(error) if error.kind == Kind::NotFound => break,
+            Err(error) if error.kind != Kind::Integrity => return Err(error),
+            _ => drop(names.insert(name)),
+        }
+    }
+    Ok(names)
 }

@@ -38,6 +38,8 @@ pub struct MemoryStore {
     pub failing: Vec<Failing>,
     /// Objects whose removal is confirmed but does not happen.
     pub keep_deleted: Mutex<Vec<String>>,
+    /// Objects that no listing shows.
+    pub unlisted: Mutex<Vec<String>>,
     objects: Mutex<BTreeMap<String, Bytes>>,
     log: Mutex<Vec<(&'static str, String)>>,
     /// Requests so far by verb.
@@ -51,6 +53,7 @@ impl MemoryStore {
             put_takes: Duration::ZERO,
             failing: Vec::new(),
             keep_deleted: Mutex::default(),
+            unlisted: Mutex::default(),
             objects: Mutex::default(),
             log: Mutex::default(),
             counts: Mutex::default(),
@@ -133,7 +136,8 @@ impl ChunkStore for MemoryStore {
 
     async fn list(&self, _: &RequestContext, _: &str, prefix: &str) -> Result<Vec<String>> {
         self.request("list", prefix).1?;
-        Ok(self.names().into_iter().filter(|name| name.starts_with(prefix)).collect())
+        let unlisted = self.unlisted.lock().unwrap();
+        Ok(self.names().into_iter().filter(|name| name.starts_with(prefix) && !unlisted.contains(name)).collect())
     }
 
     async fn put(&self, _: &RequestContext, _: &str, name: &str, body: Bytes, md5: [u8; 16]) -> Result<()> {

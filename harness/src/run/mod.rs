@@ -4,8 +4,10 @@
 //! [`volumes`] are the simulated outside of the service, [`logs`] turns log lines into records.
 
 mod logs;
+mod names;
 mod nemesis;
 mod ports;
+mod records;
 mod scene;
 mod volumes;
 mod workload;

@@ -14,22 +14,22 @@ use clinker_fakes::swift::V1User;
 use clinker_fakes::{KeystoneConfig, KeystoneFake, SwiftConfig, SwiftFake, TokenRegistry};
 use clinker_manager::api::Api;
 use clinker_manager::bus::client::BusClient;
-use clinker_manager::bus::server::{Collector, Exchange};
+use clinker_manager::bus::server::Exchange;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
-use clinker_manager::db::{Call, Commit, CommitLog, Dump, Request};
+use clinker_manager::db::{Call, CommitLog, Dump, Request};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
 use clinker_manager::{bus, db};
 use clinker_model::fault::Fault;
-use clinker_model::history::{OutboxRow, RowChange};
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};
 use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
+use super::records::{CommitRecorder, EventRecorder};
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
@@ -41,8 +41,8 @@ pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
 pub(super) const ZONE: &str = "nova";
 
 const API_HOST: &str = "api";
-const DB_HOST: &str = "db";
-const COLLECTOR_HOST: &str = "collector";
+pub(super) const DB_HOST: &str = "db";
+pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
 
@@ -377,71 +377,4 @@ fn driver_factory(
         });
         Ok((parts.driver)(recorded))
     })
-}
-
-/// What scenarios call backups and volumes, with the ids behind the names.
-pub(super) struct Names {
-    backups: Mutex<BTreeMap<String, String>>,
-    volumes: Mutex<BTreeMap<String, String>>,
-}
-
-impl Names {
-    fn of(volumes: &[PlannedVolume]) -> Names {
-        let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
-        Names { backups: Mutex::default(), volumes: Mutex::new(volumes) }
-    }
-
-    pub fn backup(&self, name: &str) -> Result<String, String> {
-        let backups = self.backups.lock().expect("no panic while the lock is held");
-        backups.get(name).cloned().ok_or_else(|| format!("no backup was accepted as \"{name}\""))
-    }
-
-    pub fn volume(&self, name: &str) -> Result<String, String> {
-        let volumes = self.volumes.lock().expect("no panic while the lock is held");
-        volumes.get(name).cloned().ok_or_else(|| format!("no volume is called \"{name}\""))
-    }
-
-    pub fn add_backup(&self, name: &str, id: &str) {
-        self.backups.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
-    }
-
-    pub fn add_volume(&self, name: &str, id: &str) {
-        self.volumes.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
-    }
-
-    /// Ids of all accepted backups.
-    pub fn backups(&self) -> Vec<String> {
-        self.backups.lock().expect("no panic while the lock is held").values().cloned().collect()
-    }
-}
-
-/// Writes every transaction into the history.
-struct CommitRecorder(Arc<SimJournal>);
-
-impl CommitLog for CommitRecorder {
-    fn committed(&self, commit: &Commit) {
-        let changes = commit.changes.iter().map(|change| RowChange {
-            table: change.table.to_owned(),
-            id: change.id.clone(),
-            before: change.before.clone(),
-            after: change.after.clone(),
-        });
-        let outbox = commit.outbox.iter().map(|queued| OutboxRow {
-            seq: queued.seq,
-            publisher_id: queued.publisher_id.clone(),
-            message: queued.message.clone(),
-        });
-        let entry =
-            Entry::Commit { call: commit.call.to_owned(), changes: changes.collect(), outbox: outbox.collect() };
-        self.0.record(DB_HOST, entry);
-    }
-}
-
-/// Writes every notification that arrives into the history.
-struct EventRecorder(Arc<SimJournal>);
-
-impl Collector for EventRecorder {
-    fn collected(&self, message: &Value) {
-        self.0.record(COLLECTOR_HOST, Entry::Event { message: json!(message) });
-    }
 }

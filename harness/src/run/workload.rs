@@ -19,8 +19,9 @@ use clinker_world::SimJournal;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::names::Names;
 use super::ports::failure;
-use super::scene::{Names, PROJECT, USER, ZONE};
+use super::scene::{PROJECT, USER, ZONE};
 use super::volumes::Devices;
 
 /// How often the workload looks whether something has come to rest.

@@ -7,6 +7,7 @@ use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
 use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
 use crate::notify::{Event, Terminal};
 use crate::state::ServiceState;
+use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
 impl Tx<'_> {
@@ -106,6 +107,7 @@ impl Tx<'_> {
         if !(force && own_host_is_up) {
             backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
         }
+        self.give_back_source(&backup, Case::CreateForceDeleted)?;
         backup.status = B::Deleting;
         self.save_backup(&mut backup)?;
         Ok(Deleted { backup, done: false })
@@ -133,10 +135,13 @@ impl Tx<'_> {
             ));
         }
         let mut backup = self.live_backup(id)?;
+        use BackupStatus as B;
+        // An operation is told where it runs, or waits to be taken up as long as that host is there.
+        let on_its_way = matches!(backup.status, B::Creating | B::Restoring | B::Deleting)
+            && backup.host.as_deref().is_some_and(|host| self.is_up(host, choice).unwrap_or(false));
         // Needs no working driver: without a service that is up the cast waits for the backup's own host.
         match self.choose(backup.availability_zone.as_deref(), choice) {
-            // A running operation is told where it runs.
-            Ok(host) if backup.open_events.is_empty() => backup.host = Some(host),
+            Ok(host) if backup.open_events.is_empty() && !on_its_way => backup.host = Some(host),
             Ok(_) => {}
             Err(error) if backup.host.is_none() => return Err(error),
             Err(_) => {}

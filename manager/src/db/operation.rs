@@ -18,7 +18,8 @@ impl Tx<'_> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
         let volume = self.volume_of(operation, &backup)?;
-        if operation != Operation::ResetStatus {
+        // A delete that is taken over from a host that is gone has its start already; a reset has it from the API.
+        if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
             backup.open_events.push(operation);
         }
@@ -35,6 +36,7 @@ impl Tx<'_> {
             backup.service = Some(begin.driver.clone());
         }
         if let Some(status) = begin.status {
+            self.give_back_source(&backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
@@ -58,6 +60,10 @@ impl Tx<'_> {
             Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
             Call::OpProgress { backup_id, host, event_type, percent } => {
                 let backup = self.backup(&backup_id)?;
+                if !backup.open_events.contains(&Operation::Create) {
+                    // Another host has told the end already; nothing follows it.
+                    return Err(Error::cancelled());
+                }
                 self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
             }
             _ => unreachable!("only calls of a running operation come here"),
@@ -67,14 +73,43 @@ impl Tx<'_> {
     /// An accepted operation ends in the case that the rows, as they are now, make of it.
     pub(super) fn finish(&mut self, finish: Finish) -> Result<Case> {
         let mut backup = self.backup(&finish.backup_id)?;
-        let volume = self.volume_of(finish.operation, &backup)?;
         let case = ending(finish.operation, backup.status, finish.error.is_some());
+        if !backup.open_events.contains(&finish.operation) {
+            // Another host has ended it, and the volume may have a new owner by now (D8).
+            return Ok(case);
+        }
+        if finish.operation == Operation::Delete {
+            self.close_abandoned(&mut backup, &finish.host)?;
+        }
+        let volume = self.volume_of(finish.operation, &backup)?;
         if case == Case::CreateOk {
             backup.object_count = finish.object_count;
         }
         let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
         self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;
         Ok(case)
+    }
+
+    /// Ends what a host that is gone had open when a force delete went to another one; here nothing waits for it.
+    fn close_abandoned(&mut self, backup: &mut BackupRow, host: &str) -> Result<()> {
+        for operation in [Operation::Create, Operation::Restore] {
+            if backup.open_events.contains(&operation) {
+                let volume = self.volume_of(operation, backup)?;
+                let case = ending(operation, backup.status, true);
+                self.close(case, operation, backup, volume, host, Some("cancelled"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A create that has not begun and now never will leaves its volume as `case` says: no other call would.
+    pub(super) fn give_back_source(&mut self, backup: &BackupRow, case: Case) -> Result<()> {
+        if backup.status != BackupStatus::Creating || backup.open_events.contains(&Operation::Create) {
+            return Ok(());
+        }
+        let Some(mut volume) = self.volume_of(Operation::Create, backup)? else { return Ok(()) };
+        self.transitions.outcome(case).volume.apply(&mut volume);
+        self.save_volume(&volume)
     }
 
     /// Writes a case's outcome: rows, dependents, and the terminal event.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::Checker;
 use crate::tally::Tally;
-use crate::view::{end_ns, final_rows, is_deleted, text};
+use crate::view::{end_ns, final_rows, is_deleted, notes, text};
 
 pub const CHECKER: Checker = Checker {
     name: "leftovers",
@@ -46,7 +46,7 @@ fn check(history: &History) -> Finding {
         );
     }
     for (id, row) in live.iter().filter(|(_, row)| row["status"] == "available" && !row["service_metadata"].is_null()) {
-        if !loses_objects(history, text(&row["display_name"])) {
+        if !loses_objects(history, text(&row["display_name"])) && !failed(history, id) {
             complete(&mut tally, end, id, row, &objects);
         }
     }
@@ -79,6 +79,11 @@ fn suffix<'n>(row: &Value, name: &'n str) -> Option<&'n str> {
 fn loses_objects(history: &History, name: &str) -> bool {
     let lost = |fault: &Fault| matches!(fault, Fault::Lose(stored) if stored.backup == name);
     history.header.plan.faults.iter().any(|planned| lost(&planned.fault))
+}
+
+/// Whether its create failed and took its objects along: only an administrator made it available then.
+fn failed(history: &History, id: &str) -> bool {
+    notes(history).iter().any(|note| note.backup_id() == id && note.event_type() == "backup.create.error")
 }
 
 fn complete(tally: &mut Tally, end: u64, id: &str, row: &Value, objects: &[Object<'_>]) {
@@ -148,6 +153,12 @@ mod tests {
         let tmp = format!(".tmp-volume_1_backup_{BACKUP}-00001");
         judge("row exists", row("error", 0).stored(&tmp), "ok");
         judge("row is gone", row("deleted", 0).stored(&tmp), ".tmp-volume_1");
+    }
+
+    #[test]
+    fn a_failed_create_that_was_reset_to_available_may_be_empty() {
+        judge("reset", row("available", 0).note("backup.create.error", "available"), "ok");
+        judge("another's", row("available", 0).note("backup.restore.error", "available"), "_metadata of backup");
     }
 
     #[test]
