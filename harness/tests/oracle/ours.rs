@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clinker::loader;
-use clinker::run::{Parts, play};
+use clinker::run::{Parts, Run, play};
 use clinker_drivers::Options;
 use clinker_model::fault::HostTarget;
 use clinker_model::history::{History, Phase};
 use clinker_model::plan::{Plan, PlannedFault, Step};
+use clinker_model::verdict::Outcome as Verdict;
 use clinker_model::{Entry, Fault, Span};
 use serde_json::Value;
 
@@ -21,9 +22,9 @@ const SEED: u64 = 29;
 pub fn outcome(play_of: &Play) -> Outcome {
     let plan = plan(play_of);
     let run = play(&plan, &Parts::default()).unwrap_or_else(|error| panic!("{}: {error}", play_of.name()));
+    check(play_of, &run);
     let view = View::of(&run.history);
-    let mut outcome = Outcome::default();
-    outcome.events = view.events(play_of);
+    let mut outcome = Outcome { events: view.events(play_of), ..Outcome::default() };
     for (fact, of) in &play_of.backups {
         let (name, at) = of.split_once('@').map_or((of.as_str(), u64::MAX), |(name, at)| (name, secs(at)));
         if let Some(row) = view.row("backups", &view.names[name], at) {
@@ -43,6 +44,17 @@ pub fn outcome(play_of: &Play) -> Outcome {
         outcome.fact("identical", view.identical(id));
     }
     outcome
+}
+
+/// A play is judged as every run is, except that statuses set by hand may stay; and what goes wrong on purpose does.
+fn check(play_of: &Play, run: &Run) {
+    let name = play_of.name();
+    for finding in clinker_judge::judge(&run.history) {
+        let excepted = ["operations", "faults"].contains(&&*finding.checker);
+        assert!(excepted || finding.outcome != Verdict::Fail, "{name}: {finding:#?}");
+    }
+    let idle: Vec<_> = run.faults.iter().filter(|fault| fault.bites == 0).collect();
+    assert_eq!(!idle.is_empty(), play_of.idle_faults.is_some(), "{name}: faults that hit nothing: {idle:?}");
 }
 
 fn plan(play_of: &Play) -> Plan {
@@ -116,8 +128,8 @@ impl<'h> View<'h> {
         let mut found = None;
         for record in self.history.records.iter().take_while(|record| record.t_ns <= at) {
             if let Entry::Commit { changes, .. } = &record.entry {
-                let of_row = changes.iter().filter(|change| change.table == table && change.id == id);
-                found = of_row.last().map(|change| change.after.clone()).or(found);
+                let mut of_row = changes.iter().filter(|change| change.table == table && change.id == id);
+                found = of_row.next_back().map(|change| change.after.clone()).or(found);
             }
         }
         found

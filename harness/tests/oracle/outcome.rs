@@ -121,7 +121,9 @@ impl Outcome {
 
     /// Several notes in a row with the same percentage become one: how many there are depends on the store's speed.
     pub fn collapse(&mut self) {
-        self.events.dedup_by(|next, last| next.percent.is_some() && next.percent == last.percent);
+        self.events.dedup_by(|next, last| {
+            next.percent.is_some() && (next.percent, &next.status) == (last.percent, &last.status)
+        });
     }
 
     /// One line each, for comparing and for showing.

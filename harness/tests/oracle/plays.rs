@@ -67,6 +67,8 @@ pub struct Play {
     pub delivered: bool,
     /// Nothing reaches the message bus between these seconds.
     pub hold_collector: Option<(u64, u64)>,
+    /// Why faults of this play hit nothing.
+    pub idle_faults: Option<String>,
     /// Facts that say nothing here → why.
     #[serde(default)]
     pub not_compared: BTreeMap<String, String>,

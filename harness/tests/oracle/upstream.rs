@@ -26,8 +26,8 @@ pub fn rows() -> BTreeMap<String, Value> {
 /// A row in our words. `backups` are the facts that hold a backup's row.
 pub fn outcome<'a>(row: &Value, backups: impl Iterator<Item = &'a str>) -> Outcome {
     let facts = &row["facts"];
-    let mut outcome = Outcome::default();
-    outcome.events = row["events"].as_array().into_iter().flatten().map(event).collect();
+    let events = row["events"].as_array().into_iter().flatten().map(event);
+    let mut outcome = Outcome { events: events.collect(), ..Outcome::default() };
     for name in backups {
         if let Some(backup) = facts.get(name) {
             outcome.backup(name, backup);
