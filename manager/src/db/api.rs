@@ -7,6 +7,7 @@ use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
 use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
 use crate::notify::{Event, Terminal};
 use crate::state::ServiceState;
+use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
 impl Tx<'_> {
@@ -106,6 +107,7 @@ impl Tx<'_> {
         if !(force && own_host_is_up) {
             backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
         }
+        self.release_unbegun(&mut backup, Case::CreateForceDeleted)?;
         backup.status = B::Deleting;
         self.save_backup(&mut backup)?;
         Ok(Deleted { backup, done: false })

@@ -36,6 +36,7 @@ impl Tx<'_> {
             backup.service = Some(begin.driver.clone());
         }
         if let Some(status) = begin.status {
+            self.release_unbegun(&mut backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
@@ -87,6 +88,27 @@ impl Tx<'_> {
         let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
         self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;
         Ok(case)
+    }
+
+    /// Gives back the volume of an operation that has not begun, and will not: its cast, if it still comes, finds the
+    /// backup in another status and leaves the volume to whoever has it by then.
+    pub(super) fn release_unbegun(&mut self, backup: &mut BackupRow, of_create: Case) -> Result<()> {
+        let (operation, case) = match backup.status {
+            BackupStatus::Creating => (Operation::Create, of_create),
+            BackupStatus::Restoring => (Operation::Restore, Case::RestoreBackupNotRestoring),
+            _ => return Ok(()),
+        };
+        if backup.open_events.contains(&operation) {
+            return Ok(());
+        }
+        if let Some(mut volume) = self.volume_of(operation, backup)? {
+            self.transitions.outcome(case).volume.apply(&mut volume);
+            self.save_volume(&volume)?;
+        }
+        if operation == Operation::Restore {
+            backup.restore_volume_id = None;
+        }
+        Ok(())
     }
 
     /// Ends what a host that is gone had open when a force delete went to another one; here nothing waits for it.
