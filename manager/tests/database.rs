@@ -142,6 +142,33 @@ async fn an_incremental_builds_upon_the_newest_available_backup_of_its_project()
     assert_eq!(backup(&mut database, "new").num_dependent_backups, 1);
 }
 
+/// Deleting a failed increment lowered the parent's count although only a successful create had raised it.
+#[tokio::test(start_paused = true)]
+async fn a_failed_increment_never_counts_as_dependent() {
+    let mut database = ready();
+    let incremental = |id: &str| CreateRequest { incremental: true, ..create(id, "v") };
+    stored(&mut database, create("full", "v"));
+    let good = stored(&mut database, incremental("good"));
+    assert_eq!(good.parent_id.as_deref(), Some("full"));
+    database.call(Call::BackupSetStatus { backup_id: "good".into(), status: BackupStatus::Error });
+    let bad: BackupRow = from(database.call(api_create(incremental("bad"))));
+    assert_eq!(bad.parent_id.as_deref(), Some("full"));
+    database.call(Call::BackupSetStatus { backup_id: "good".into(), status: BackupStatus::Available });
+    database.call(begin(Operation::Create, "bad"));
+    let failed = Finish {
+        operation: Operation::Create,
+        backup_id: "bad".into(),
+        host: "h1".into(),
+        error: Some("quota: backup: full".into()),
+        object_count: 0,
+    };
+    database.call(Call::OpFinish(failed));
+    database.call(api_delete("bad", false));
+    database.call(begin(Operation::Delete, "bad"));
+    database.call(finish(Operation::Delete, "bad"));
+    assert_eq!(backup(&mut database, "full").num_dependent_backups, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_backup_with_children_stays_and_the_leaf_goes() {
     let mut database = ready();

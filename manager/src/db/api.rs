@@ -107,7 +107,7 @@ impl Tx<'_> {
         if !(force && own_host_is_up) {
             backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
         }
-        self.give_back_source(&backup, Case::CreateForceDeleted)?;
+        self.release_unbegun(&mut backup, Case::CreateForceDeleted)?;
         backup.status = B::Deleting;
         self.save_backup(&mut backup)?;
         Ok(Deleted { backup, done: false })
@@ -228,14 +228,18 @@ impl Tx<'_> {
         backup.deleted = true;
         backup.deleted_at = Some(self.wall);
         self.save_backup(backup)?;
-        self.count_dependent(backup, -1)
+        self.count_dependents_of_parent(backup)
     }
 
-    /// Adds to the parent's `num_dependent_backups`; never below 0.
-    pub(super) fn count_dependent(&mut self, child: &BackupRow, by: i64) -> Result<()> {
+    /// Counts the parent's `num_dependent_backups` anew: the children that exist and were made. A failed one was never
+    /// counted, so its delete must not lower the count either.
+    pub(super) fn count_dependents_of_parent(&mut self, child: &BackupRow) -> Result<()> {
         let Some(parent_id) = &child.parent_id else { return Ok(()) };
         let Some(mut parent) = self.load::<BackupRow>("backups", parent_id)? else { return Ok(()) };
-        parent.num_dependent_backups = parent.num_dependent_backups.saturating_add_signed(by);
+        let query = "SELECT count(*) AS n FROM backups WHERE parent_id = ?1 AND deleted = 0
+                     AND status NOT IN ('creating', 'error')";
+        let counted = self.select(query, [parent_id])?;
+        parent.num_dependent_backups = counted.first().and_then(|row| row["n"].as_u64()).unwrap_or(0);
         self.save_backup(&mut parent)
     }
 

@@ -36,7 +36,7 @@ impl Tx<'_> {
             backup.service = Some(begin.driver.clone());
         }
         if let Some(status) = begin.status {
-            self.give_back_source(&backup, Case::CreateStatusChanged)?;
+            self.release_unbegun(&mut backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
@@ -90,6 +90,27 @@ impl Tx<'_> {
         Ok(case)
     }
 
+    /// Gives back the volume of an operation that has not begun, and will not: its cast, if it still comes, finds the
+    /// backup in another status and leaves the volume to whoever has it by then.
+    pub(super) fn release_unbegun(&mut self, backup: &mut BackupRow, of_create: Case) -> Result<()> {
+        let (operation, case) = match backup.status {
+            BackupStatus::Creating => (Operation::Create, of_create),
+            BackupStatus::Restoring => (Operation::Restore, Case::RestoreBackupNotRestoring),
+            _ => return Ok(()),
+        };
+        if backup.open_events.contains(&operation) {
+            return Ok(());
+        }
+        if let Some(mut volume) = self.volume_of(operation, backup)? {
+            self.transitions.outcome(case).volume.apply(&mut volume);
+            self.save_volume(&volume)?;
+        }
+        if operation == Operation::Restore {
+            backup.restore_volume_id = None;
+        }
+        Ok(())
+    }
+
     /// Ends what a host that is gone had open when a force delete went to another one; here nothing waits for it.
     fn close_abandoned(&mut self, backup: &mut BackupRow, host: &str) -> Result<()> {
         for operation in [Operation::Create, Operation::Restore] {
@@ -100,16 +121,6 @@ impl Tx<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A create that has not begun and now never will leaves its volume as `case` says: no other call would.
-    pub(super) fn give_back_source(&mut self, backup: &BackupRow, case: Case) -> Result<()> {
-        if backup.status != BackupStatus::Creating || backup.open_events.contains(&Operation::Create) {
-            return Ok(());
-        }
-        let Some(mut volume) = self.volume_of(Operation::Create, backup)? else { return Ok(()) };
-        self.transitions.outcome(case).volume.apply(&mut volume);
-        self.save_volume(&volume)
     }
 
     /// Writes a case's outcome: rows, dependents, and the terminal event.
@@ -146,7 +157,7 @@ impl Tx<'_> {
             }
         }
         if case == Case::CreateOk {
-            self.count_dependent(backup, 1)?;
+            self.count_dependents_of_parent(backup)?;
         }
         if !was_open {
             return Ok(());
