@@ -14,14 +14,15 @@ pub enum ServiceState {
 
 /// State of one worker at `now`; both `now` and `service_down_time` in nanoseconds.
 pub fn of_worker(row: &ServiceRow, now: u64, service_down_time: u64) -> ServiceState {
-    let fresh = |stamp: u64| now.saturating_sub(stamp) <= service_down_time;
+    let age = |stamp: u64| now.saturating_sub(stamp);
     if row.working {
         return match row.last_heartbeat {
-            Some(beat) if fresh(beat) => ServiceState::Up,
+            Some(beat) if age(beat) <= service_down_time => ServiceState::Up,
             _ => ServiceState::Down,
         };
     }
-    if row.reason.is_none() && fresh(row.started_at) { ServiceState::Initializing } else { ServiceState::Down }
+    let in_time = age(row.started_at) < service_down_time;
+    if row.reason.is_none() && in_time { ServiceState::Initializing } else { ServiceState::Down }
 }
 
 /// State of a host: the best of its workers'. `down` without any.
@@ -63,9 +64,9 @@ mod tests {
     fn registration_is_not_a_check_in() {
         let registered = row(false, None, None);
         check(&registered, 100, ServiceState::Initializing);
-        // Still initialising `service_down_time` after the start counts as down; the bound itself does not.
-        check(&registered, 160, ServiceState::Initializing);
-        check(&registered, 161, ServiceState::Down);
+        // Still initialising `service_down_time` (60 s) after the start counts as down.
+        check(&registered, 159, ServiceState::Initializing);
+        check(&registered, 160, ServiceState::Down);
     }
 
     #[test]
