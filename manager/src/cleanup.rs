@@ -28,14 +28,14 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
 
 /// The backup, if its delete is to be resumed.
 async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
-    let before: BackupRow = manager.ask(Call::BackupGet { backup_id: id.to_owned() }).await?;
+    let before: BackupRow = manager.persist(&Call::BackupGet { backup_id: id.to_owned() }).await?;
     for attachment in attachments(&before, &manager.options.host) {
         if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
             tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
         }
     }
     let call = Call::CleanupOne { backup_id: id.to_owned(), host: manager.options.host.clone() };
-    let cleaned: Cleaned = manager.ask(call).await?;
+    let cleaned: Cleaned = manager.persist(&call).await?;
     Ok(cleaned.resume_delete.then_some(cleaned.backup))
 }
 

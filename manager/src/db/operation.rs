@@ -17,11 +17,15 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
-        let volume = self.volume_of(operation, &backup)?;
-        if operation != Operation::ResetStatus {
+        // A delete that another host began and did not end goes on here.
+        if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
             backup.open_events.push(operation);
         }
+        if operation == Operation::Delete && backup.status == BackupStatus::Deleting {
+            self.close_orphans(&mut backup, &begin)?;
+        }
+        let volume = self.volume_of(operation, &backup)?;
         let ours =
             backup.service.as_deref().is_none_or(|service| clinker_drivers::registry::accepts(service, &begin.driver));
         let arrival = Arrival { working: begin.working, ours };
@@ -58,6 +62,10 @@ impl Tx<'_> {
             Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
             Call::OpProgress { backup_id, host, event_type, percent } => {
                 let backup = self.backup(&backup_id)?;
+                // Nothing is sent after the terminal event, which a delete on another host may have sent.
+                if !backup.open_events.contains(&Operation::Create) {
+                    return Err(Error::cancelled());
+                }
                 self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
             }
             _ => unreachable!("only calls of a running operation come here"),
@@ -65,8 +73,13 @@ impl Tx<'_> {
     }
 
     /// An accepted operation ends in the case that the rows, as they are now, make of it.
-    pub(super) fn finish(&mut self, finish: Finish) -> Result<Case> {
+    ///
+    /// `None` when it was closed before: whoever closed it has settled everything (D8).
+    pub(super) fn finish(&mut self, finish: Finish) -> Result<Option<Case>> {
         let mut backup = self.backup(&finish.backup_id)?;
+        if !backup.open_events.contains(&finish.operation) {
+            return Ok(None);
+        }
         let volume = self.volume_of(finish.operation, &backup)?;
         let case = ending(finish.operation, backup.status, finish.error.is_some());
         if case == Case::CreateOk {
@@ -74,7 +87,19 @@ impl Tx<'_> {
         }
         let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
         self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;
-        Ok(case)
+        Ok(Some(case))
+    }
+
+    /// A force delete that its backup's host did not live to get: what was open there is closed here (D5).
+    fn close_orphans(&mut self, backup: &mut BackupRow, begin: &Begin) -> Result<()> {
+        for operation in [Operation::Create, Operation::Restore] {
+            if backup.open_events.contains(&operation) && !begin.running_here.contains(&operation) {
+                let volume = self.volume_of(operation, backup)?;
+                let case = ending(operation, backup.status, true);
+                self.close(case, operation, backup, volume, &begin.host, Some("cancelled"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes a case's outcome: rows, dependents, and the terminal event.
