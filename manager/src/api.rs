@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clinker_drivers::{Options, RequestContext};
 use clinker_env::Env;
+use tokio::sync::Notify;
 
 use crate::bus::{Bus, Cast, Method};
 use crate::db::{Call, CreateRequest, Db, Deleted, HostChoice, RestoreTarget, ServiceView, ask};
@@ -17,6 +18,8 @@ pub struct Api {
     service_down_time: u64,
     db: Arc<dyn Db>,
     bus: Arc<dyn Bus>,
+    /// Wakes the outbox.
+    published: Notify,
 }
 
 /// A request for a backup, as a client makes it.
@@ -34,7 +37,7 @@ impl Api {
     /// `host` is the API's own: the publisher of what it emits.
     pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
         let service_down_time = options.service_down_time * 1_000_000_000;
-        Api { env, host: host.to_owned(), service_down_time, db, bus }
+        Api { env, host: host.to_owned(), service_down_time, db, bus, published: Notify::new() }
     }
 
     /// `POST /backups`. Refused with `service_down` when no service is up (D4).
@@ -73,9 +76,7 @@ impl Api {
             choice: self.choice(),
         };
         let Deleted { backup, done } = self.ask(call).await?;
-        if done {
-            self.publish().await;
-        } else {
+        if !done {
             self.cast(&backup, context, Method::DeleteBackup).await?;
         }
         Ok(backup)
@@ -96,7 +97,6 @@ impl Api {
         };
         let row: BackupRow = self.ask(call).await?;
         self.cast(&row, context, Method::ResetStatus { status }).await?;
-        self.publish().await;
         Ok(row)
     }
 
@@ -115,18 +115,16 @@ impl Api {
         self.ask(Call::ServiceList { service_down_time: self.service_down_time }).await
     }
 
-    /// Delivers what the API itself has emitted; what fails now is delivered with the next call.
-    async fn publish(&self) {
-        let publisher_id = format!("backup.{}", self.host);
-        if let Err(error) = outbox::drain(self.db.as_ref(), self.bus.as_ref(), &self.env, &publisher_id).await {
-            tracing::warn!("notifications of the API wait: {error}");
-        }
+    /// Delivers what the API itself has emitted, for ever: also what the process before this one left.
+    pub async fn deliver(&self) {
+        outbox::deliver(self.db.as_ref(), self.bus.as_ref(), &self.env, &self.host, &self.published).await;
     }
 
     async fn cast(&self, row: &BackupRow, context: &RequestContext, method: Method) -> Result<()> {
         let host =
             row.host.as_deref().ok_or_else(|| Error::new(Kind::Internal, "a backup was accepted without a host"))?;
-        let cast = Cast { backup_id: row.id.clone(), context: context.into(), method };
+        let id = self.env.rng.uuid();
+        let cast = Cast { id, backup_id: row.id.clone(), context: context.into(), method };
         self.bus.cast(host, &cast).await.map_err(|error| error.during("cast"))
     }
 
@@ -135,6 +133,8 @@ impl Api {
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
-        ask(self.db.as_ref(), call).await
+        let answer = ask(self.db.as_ref(), call).await;
+        self.published.notify_one();
+        answer
     }
 }

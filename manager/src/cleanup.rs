@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::db::{Call, Cleaned};
-use crate::model::{BackupRow, Operation};
+use crate::model::BackupRow;
 use crate::operation::Manager;
 use crate::volumes::{self, Attachment, Purpose};
 use crate::{Result, delete};
@@ -18,10 +18,7 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     for id in ids {
         match one(manager, &id).await {
             Ok(Some(backup)) => {
-                // Claimed before requests are taken: the delete's own request may still be queued.
-                if let Some(claim) = manager.claim(Operation::Delete, &id) {
-                    tasks.spawn(delete::resume(Arc::clone(manager), backup, claim));
-                }
+                tasks.spawn(delete::resume(Arc::clone(manager), backup));
             }
             Ok(None) => {}
             Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),
@@ -31,14 +28,14 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
 
 /// The backup, if its delete is to be resumed.
 async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
-    let before: BackupRow = manager.ask(Call::BackupGet { backup_id: id.to_owned() }).await?;
+    let before: BackupRow = manager.persist(&Call::BackupGet { backup_id: id.to_owned() }).await?;
     for attachment in attachments(&before, &manager.options.host) {
         if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
             tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
         }
     }
     let call = Call::CleanupOne { backup_id: id.to_owned(), host: manager.options.host.clone() };
-    let cleaned: Cleaned = manager.ask(call).await?;
+    let cleaned: Cleaned = manager.persist(&call).await?;
     Ok(cleaned.resume_delete.then_some(cleaned.backup))
 }
 

@@ -13,19 +13,28 @@ use crate::volumes::{self, Attachment, Purpose};
 use crate::{Error, Kind, Result};
 
 pub(crate) async fn create_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
-    let Some(_claim) = manager.claim(Operation::Create, backup_id) else { return };
     // Registered before the start is out: whoever sees it can wait for the end.
-    let working_on_it = manager.work_on(backup_id);
-    let Some(begun) = manager.begin(Operation::Create, backup_id, None).await else { return };
+    let Some(working_on_it) = manager.work_on(Operation::Create, backup_id) else { return };
+    let Some(begun) = manager.begin(Operation::Create, backup_id).await else { return };
     let result = run(manager, context, &begun).await;
     let object_count = result.as_ref().map_or(0, |update| update.object_count);
     let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), object_count).await;
-    if case.is_some_and(Case::is_cancel) && result.is_ok() {
-        // The status changed after the last look: what was stored is nobody's (D7). A force delete may have run
-        // elsewhere, and listed the objects before the last of them was stored.
+    if result.is_ok() && is_nobodys(manager, backup_id, case).await {
         remove_objects(manager, context, backup_id).await;
     }
     drop(working_on_it);
+}
+
+/// Whether what a create has stored is to go (D7): its backup's status changed after the last look.
+async fn is_nobodys(manager: &Manager, backup_id: &str, case: Option<Case>) -> bool {
+    if case.is_some() {
+        // After a force delete the delete waits here to remove it.
+        return case == Some(Case::CreateStatusChanged);
+    }
+    // Closed by a delete on another host, which may be past its removal.
+    use BackupStatus::{Deleted, Deleting, ErrorDeleting};
+    let row: Result<BackupRow> = manager.persist(&Call::BackupGet { backup_id: backup_id.to_owned() }).await;
+    row.is_ok_and(|row| matches!(row.status, Deleting | Deleted | ErrorDeleting))
 }
 
 async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) -> Result<BackupUpdate> {
@@ -65,7 +74,7 @@ async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) ->
 
 async fn remove_objects(manager: &Manager, context: &RequestContext, backup_id: &str) {
     let removed = async {
-        let row: BackupRow = manager.ask(Call::BackupGet { backup_id: backup_id.to_owned() }).await?;
+        let row: BackupRow = manager.persist(&Call::BackupGet { backup_id: backup_id.to_owned() }).await?;
         let driver = manager.driver().ok_or_else(|| Error::new(Kind::ServiceDown, "the driver is not initialised"))?;
         driver.delete_backup(context, &row.for_driver(&manager.options.storage_availability_zone)).await
     };

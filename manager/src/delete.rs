@@ -5,33 +5,47 @@ use std::sync::Arc;
 use clinker_drivers::RequestContext;
 
 use crate::db::Call;
-use crate::model::{BackupRow, Operation};
-use crate::operation::{Claim, Manager, Prospect};
+use crate::model::{BackupRow, BackupStatus, Operation};
+use crate::operation::{Manager, Prospect};
 use crate::{Error, Kind, Result};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
-    let Some(_claim) = manager.claim(Operation::Delete, backup_id) else { return };
-    let Some(begun) = manager.begin(Operation::Delete, backup_id, None).await else { return };
+    let Some(working_on_it) = manager.work_on(Operation::Delete, backup_id) else { return };
+    let Some(begun) = manager.begin(Operation::Delete, backup_id).await else { return };
     // A create that a force delete cancelled ends first and takes its own objects with it.
     manager.wait_for_others(backup_id).await;
     let result = remove(manager, context, &begun.backup.id).await;
     manager.finish(Operation::Delete, backup_id, result.err().as_ref(), 0).await;
+    drop(working_on_it);
 }
 
 /// A delete that a restart interrupted; its start is out, and it has no caller's context any more.
-pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow, _claim: Claim) {
-    let result = match (&backup.service, manager.driver_prospect().await) {
-        (Some(_), Prospect::Lost) => {
-            Err(Error::new(Kind::ServiceDown, "the backup service's driver is not initialised").during("delete_backup"))
-        }
-        _ => remove(&manager, &RequestContext::admin(), &backup.id).await,
+pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow) {
+    let Some(working_on_it) = manager.work_on(Operation::Delete, &backup.id) else { return };
+    let result = match driver_for(&manager, &backup).await {
+        Ok(()) => remove(&manager, &RequestContext::admin(), &backup.id).await,
+        Err(error) => Err(error),
     };
     manager.finish(Operation::Delete, &backup.id, result.err().as_ref(), 0).await;
+    drop(working_on_it);
+}
+
+/// Waits for the first working attempt (D2); a backup that was never stored needs none (D4).
+async fn driver_for(manager: &Manager, backup: &BackupRow) -> Result<()> {
+    if backup.service.is_some() && manager.driver_prospect().await == Prospect::Lost {
+        let what = "the backup service's driver is not initialised";
+        return Err(Error::new(Kind::ServiceDown, what).during("delete_backup"));
+    }
+    Ok(())
 }
 
 async fn remove(manager: &Manager, context: &RequestContext, backup_id: &str) -> Result<()> {
     // Read again: a create that ended meanwhile has recorded where its objects are.
     let backup: BackupRow = manager.ask(Call::BackupGet { backup_id: backup_id.to_owned() }).await?;
+    // And whoever set another status while this waited wants the objects kept.
+    if backup.status != BackupStatus::Deleting {
+        return Err(Error::cancelled());
+    }
     if backup.service.is_none() {
         return Ok(());
     }

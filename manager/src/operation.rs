@@ -1,6 +1,6 @@
 //! What operations share: the manager's state, the way to the database, slots, and the controls given to drivers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,9 +35,7 @@ pub(crate) struct Manager {
     /// Whether deletes that wait for a driver may hope for one.
     prospect: watch::Sender<Prospect>,
     slots: Option<Arc<Semaphore>>,
-    running: Mutex<BTreeMap<String, watch::Receiver<()>>>,
-    /// What [`Manager::claim`] has given out.
-    claimed: Mutex<BTreeSet<(Operation, String)>>,
+    running: Mutex<BTreeMap<(String, Operation), watch::Receiver<()>>>,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -74,7 +72,6 @@ impl Manager {
             prospect: watch::Sender::new(Prospect::Open),
             slots,
             running: Mutex::default(),
-            claimed: Mutex::default(),
             published: Notify::new(),
         }
     }
@@ -127,9 +124,9 @@ impl Manager {
         answer
     }
 
-    /// A request arrives. `None` when it ended on arrival (or its row cannot be read: then there is nothing to end).
-    pub async fn begin(&self, operation: Operation, backup_id: &str, status: Option<BackupStatus>) -> Option<Begun> {
-        let begin = Begin {
+    /// What the database is told when a request arrives.
+    pub fn arrival(&self, operation: Operation, backup_id: &str, status: Option<BackupStatus>) -> Call {
+        Call::OpBegin(Begin {
             operation,
             backup_id: backup_id.to_owned(),
             host: self.options.host.clone(),
@@ -137,8 +134,15 @@ impl Manager {
             availability_zone: self.options.storage_availability_zone.clone(),
             working: self.is_working(),
             status,
-        };
-        match self.ask::<Begun>(Call::OpBegin(begin)).await {
+            running_here: self.running_beside(operation, backup_id),
+        })
+    }
+
+    /// A request arrives. `None` when it ended on arrival (or its row cannot be read: then there is nothing to end).
+    ///
+    /// The cast is acknowledged, so nobody sends it again: a database that cannot be reached is waited for.
+    pub async fn begin(&self, operation: Operation, backup_id: &str) -> Option<Begun> {
+        match self.persist::<Begun>(&self.arrival(operation, backup_id, None)).await {
             Ok(begun) if begun.ended.is_none() => Some(begun),
             Ok(begun) => {
                 tracing::warn!("{operation} of backup {backup_id} refused: {:?}", begun.ended);
@@ -151,7 +155,7 @@ impl Manager {
         }
     }
 
-    /// Ends an accepted operation; repeats until the database has taken it.
+    /// Ends an accepted operation; repeats until the database has taken it. `None` if it was closed before.
     pub async fn finish(
         &self,
         operation: Operation,
@@ -192,52 +196,43 @@ impl Manager {
         }
     }
 
-    /// The right to run this operation on the backup, until it is dropped; none while another task has it.
+    /// Marks the operation as running until the guard is dropped; `None` if it is running already.
     ///
-    /// A request can arrive twice (its acknowledgement was lost), and a delete can be resumed at start-up before its
-    /// request arrives: both are one operation with one start.
-    pub fn claim(self: &Arc<Self>, operation: Operation, backup_id: &str) -> Option<Claim> {
-        let key = (operation, backup_id.to_owned());
-        let is_new = self.claimed.lock().expect("no panic while the lock is held").insert(key.clone());
-        if !is_new {
-            tracing::warn!("{operation} of backup {backup_id} is under way already: the request is dropped");
-        }
-        is_new.then(|| Claim { manager: Arc::clone(self), key })
-    }
-
-    /// Marks the backup as being worked on until the guard is dropped.
-    pub fn work_on(&self, backup_id: &str) -> watch::Sender<()> {
+    /// The second request is then the first one again, delivered or asked for twice: one run serves both.
+    pub fn work_on(&self, operation: Operation, backup_id: &str) -> Option<watch::Sender<()>> {
         let (guard, watcher) = watch::channel(());
         let mut running = self.running.lock().expect("no panic while the lock is held");
         running.retain(|_, watcher| watcher.has_changed().is_ok());
-        running.insert(backup_id.to_owned(), watcher);
-        guard
+        let key = (backup_id.to_owned(), operation);
+        if running.contains_key(&key) {
+            tracing::warn!("{operation} of backup {backup_id} is running already");
+            return None;
+        }
+        running.insert(key, watcher);
+        Some(guard)
+    }
+
+    /// The other operations that this process runs on the backup.
+    fn running_beside(&self, operation: Operation, backup_id: &str) -> Vec<Operation> {
+        let running = self.running.lock().expect("no panic while the lock is held");
+        let of_backup = running.iter().filter(|((id, other), _)| id == backup_id && *other != operation);
+        of_backup.filter(|(_, watcher)| watcher.has_changed().is_ok()).map(|((_, other), _)| *other).collect()
     }
 
     /// Waits until no create or restore works on the backup any more.
     pub async fn wait_for_others(&self, backup_id: &str) {
-        let watcher = self.running.lock().expect("no panic while the lock is held").get(backup_id).cloned();
-        if let Some(mut watcher) = watcher {
-            // An error says that the guard is gone, which is what is waited for.
-            while watcher.changed().await.is_ok() {}
-            self.running.lock().expect("no panic while the lock is held").remove(backup_id);
+        for operation in [Operation::Create, Operation::Restore] {
+            let key = (backup_id.to_owned(), operation);
+            let watcher = self.running.lock().expect("no panic while the lock is held").get(&key).cloned();
+            if let Some(mut watcher) = watcher {
+                // An error says that the guard is gone, which is what is waited for.
+                while watcher.changed().await.is_ok() {}
+            }
         }
     }
 
     async fn status(&self, backup_id: &str) -> Result<BackupStatus> {
         self.ask(Call::OpStatus { backup_id: backup_id.to_owned() }).await
-    }
-}
-
-/// See [`Manager::claim`].
-pub(crate) struct Claim {
-    manager: Arc<Manager>,
-    key: (Operation, String),
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.manager.claimed.lock().expect("no panic while the lock is held").remove(&self.key);
     }
 }
 

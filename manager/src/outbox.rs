@@ -1,27 +1,27 @@
 //! Delivery of the outbox (D5): this process's own publisher, in order, at least once, until the bus has taken it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use clinker_env::Env;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::Result;
 use crate::bus::Bus;
 use crate::db::{Call, Db, Queued, ask};
-use crate::operation::Manager;
 
 /// Rows fetched at once.
 const BATCH: u32 = 50;
 /// Pause after a failed delivery.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Delivers for ever.
-pub(crate) async fn deliver(manager: Arc<Manager>) {
-    let publisher_id = format!("backup.{}", manager.options.host);
+/// Delivers what host `host` emits, for ever; `published` wakes it.
+pub(crate) async fn deliver(db: &dyn Db, bus: &dyn Bus, env: &Env, host: &str, published: &Notify) {
+    let publisher_id = format!("backup.{host}");
     loop {
-        match drain(manager.db.as_ref(), manager.bus.as_ref(), &manager.env, &publisher_id).await {
-            Ok(()) => manager.published.notified().await,
+        match drain(db, bus, env, &publisher_id).await {
+            Ok(()) => published.notified().await,
             Err(error) => {
                 tracing::warn!("notifications wait: {error}");
                 sleep(PAUSE).await;
@@ -31,7 +31,7 @@ pub(crate) async fn deliver(manager: Arc<Manager>) {
 }
 
 /// Delivers what is there, then returns.
-pub(crate) async fn drain(db: &dyn Db, bus: &dyn Bus, env: &clinker_env::Env, publisher_id: &str) -> Result<()> {
+async fn drain(db: &dyn Db, bus: &dyn Bus, env: &Env, publisher_id: &str) -> Result<()> {
     loop {
         let fetch = Call::OutboxFetch { publisher_id: publisher_id.to_owned(), limit: BATCH };
         let rows: Vec<Queued> = ask(db, fetch).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn drain(db: &dyn Db, bus: &dyn Bus, env: &clinker_env::Env, pu
 }
 
 /// Each delivery has a `_unique_id` of its own; the `message_id` stays.
-fn envelope(env: &clinker_env::Env, mut message: Value) -> Value {
+fn envelope(env: &Env, mut message: Value) -> Value {
     message["_unique_id"] = json!(env.rng.uuid().replace('-', ""));
     message
 }

@@ -11,8 +11,8 @@ use crate::volumes::{self, Attachment, Purpose};
 use crate::{Error, Kind, Result};
 
 pub(crate) async fn restore_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
-    let working_on_it = manager.work_on(backup_id);
-    let Some(begun) = manager.begin(Operation::Restore, backup_id, None).await else { return };
+    let Some(working_on_it) = manager.work_on(Operation::Restore, backup_id) else { return };
+    let Some(begun) = manager.begin(Operation::Restore, backup_id).await else { return };
     let result = run(manager, context, &begun).await;
     manager.finish(Operation::Restore, backup_id, result.err().as_ref(), 0).await;
     drop(working_on_it);

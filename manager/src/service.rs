@@ -2,11 +2,13 @@
 //!
 //! Order at start (D2): registration; then attempt 1 and clean-up at once; requests when clean-up is done.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -17,7 +19,7 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
-use crate::{Error, Kind, Result, cleanup, create, delete, outbox, reset, restore};
+use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore};
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -43,6 +45,8 @@ pub struct Service {
     lifecycle: Arc<dyn Lifecycle>,
     drivers: DriverFactory,
     started: Instant,
+    /// The id of the cast that was taken last.
+    last_taken: Mutex<Option<String>>,
 }
 
 impl Service {
@@ -53,7 +57,14 @@ impl Service {
         let timing = Timing::of(&options);
         let Ports { env, db, bus, volumes, drivers, lifecycle } = ports;
         let manager = Manager::new(options, driver.class_path, env, db, bus, volumes);
-        Ok(Service { manager: Arc::new(manager), timing, lifecycle, drivers, started: Instant::now() })
+        Ok(Service {
+            manager: Arc::new(manager),
+            timing,
+            lifecycle,
+            drivers,
+            started: Instant::now(),
+            last_taken: Mutex::default(),
+        })
     }
 
     /// Runs until its process ends; an error ends it.
@@ -62,11 +73,16 @@ impl Service {
         let manager = &service.manager;
         manager.insist(&service.registration()).await;
         let mut tasks = JoinSet::new();
-        tasks.spawn(outbox::deliver(Arc::clone(manager)));
+        tasks.spawn(Arc::clone(&service).deliver());
         tasks.spawn(Arc::clone(&service).lead_life());
         tasks.spawn(Arc::clone(&service).heartbeats());
         cleanup::run(manager, &mut tasks).await;
         service.take_requests(&mut tasks).await
+    }
+
+    async fn deliver(self: Arc<Self>) {
+        let Manager { db, bus, env, options, published, .. } = self.manager.as_ref();
+        outbox::deliver(db.as_ref(), bus.as_ref(), env, &options.host, published).await;
     }
 
     fn registration(&self) -> Call {
@@ -234,10 +250,16 @@ impl Service {
         let manager = Arc::clone(&self.manager);
         if let Method::ResetStatus { status } = cast.method {
             // One transaction: acknowledged when it is done, so that a crash cannot lose it.
-            reset::reset_status(&manager, &cast.backup_id, status).await?;
+            reset::reset_status(&manager, &cast, status).await?;
+            return queue.acknowledge().await;
+        }
+        if !self.is_new(&cast) {
+            tracing::warn!("a cast for backup {} came again: its acknowledgement was lost", cast.backup_id);
             return queue.acknowledge().await;
         }
         queue.acknowledge().await?;
+        // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
+        *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
         let context = cast.context.into();
         let id = cast.backup_id;
         tasks.spawn(async move {
@@ -250,17 +272,42 @@ impl Service {
         });
         Ok(())
     }
+
+    /// Whether this is not the cast that was taken last: only the oldest of a queue can come twice.
+    fn is_new(&self, cast: &Cast) -> bool {
+        self.last_taken.lock().expect("no panic while the lock is held").as_ref() != Some(&cast.id)
+    }
 }
 
 impl Manager {
     /// Repeats a call until the database has taken it.
-    pub(crate) async fn insist(&self, call: &Call) -> serde_json::Value {
+    pub(crate) async fn insist(&self, call: &Call) -> Value {
+        let key = self.db.new_key();
         loop {
-            match self.call(call.clone()).await {
+            match self.call_as(&key, call).await {
                 Ok(answer) => return answer,
                 Err(error) => tracing::error!("{} failed, trying again: {error}", call.name()),
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// Repeats a call until the database has answered it, and be it with a refusal.
+    pub(crate) async fn persist<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        let key = self.db.new_key();
+        loop {
+            match self.call_as(&key, call).await {
+                Err(error) if error.retry => tracing::error!("{} failed, trying again: {error}", call.name()),
+                answer => return db::typed(call.name(), answer?),
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// One key for all repetitions: a call whose answers were all lost is still applied once.
+    async fn call_as(&self, key: &str, call: &Call) -> Result<Value> {
+        let answer = self.db.call_as(key, call.clone()).await;
+        self.published.notify_one();
+        answer
     }
 }

@@ -14,6 +14,8 @@ const LINE_MAX: u64 = 16 << 20;
 pub struct Lines {
     peer: &'static str,
     reader: BufReader<ReadHalf<BoxStream>>,
+    /// What has come of a line that is not complete yet: a receive that is given up loses nothing.
+    partial: Vec<u8>,
     writer: WriteHalf<BoxStream>,
 }
 
@@ -25,7 +27,7 @@ impl Lines {
 
     pub fn over(stream: BoxStream, peer: &'static str) -> Lines {
         let (reader, writer) = tokio::io::split(stream);
-        Lines { peer, reader: BufReader::new(reader), writer }
+        Lines { peer, reader: BufReader::new(reader), partial: Vec::new(), writer }
     }
 
     pub async fn send(&mut self, message: &impl Serialize) -> Result<()> {
@@ -38,9 +40,10 @@ impl Lines {
 
     /// The next line; `None` when the peer has closed between two lines.
     pub async fn receive<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
-        let mut line = Vec::new();
-        let mut limited = tokio::io::AsyncReadExt::take(&mut self.reader, LINE_MAX);
-        limited.read_until(b'\n', &mut line).await.map_err(|error| broken(self.peer, error))?;
+        let room = LINE_MAX.saturating_sub(self.partial.len() as u64);
+        let mut limited = tokio::io::AsyncReadExt::take(&mut self.reader, room);
+        limited.read_until(b'\n', &mut self.partial).await.map_err(|error| broken(self.peer, error))?;
+        let line = std::mem::take(&mut self.partial);
         if line.is_empty() {
             return Ok(None);
         }

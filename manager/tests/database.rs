@@ -30,6 +30,7 @@ fn begin(operation: Operation, backup_id: &str) -> Call {
         availability_zone: "nova".into(),
         working: true,
         status: None,
+        running_here: Vec::new(),
     })
 }
 

@@ -324,13 +324,14 @@ fn play(row: &Row) -> Case {
         if let Some(status) = row.meanwhile {
             database.call(Call::BackupSetStatus { backup_id: "b".into(), status });
         }
-        from(database.call(Call::OpFinish(Finish {
+        from::<Option<Case>>(database.call(Call::OpFinish(Finish {
             operation: row.operation,
             backup_id: "b".into(),
             host: "h".into(),
             error: row.fails.map(str::to_owned),
             object_count: 3,
         })))
+        .expect("it was open")
     });
     let backup: BackupRow = from(database.call(Call::BackupGet { backup_id: "b".into() }));
     let volume: VolumeRow = from(database.call(Call::VolumeGet { volume_id: "v".into() }));
@@ -374,6 +375,7 @@ fn begin(database: &mut Database, row: &Row) -> Begun {
         availability_zone: "nova".into(),
         working: row.working,
         status: (row.operation == Op::ResetStatus).then_some(B::Error),
+        running_here: Vec::new(),
     })))
 }
 
@@ -402,6 +404,7 @@ fn a_create_that_never_begins_gives_its_volume_back() {
             availability_zone: "nova".into(),
             working: true,
             status: Some(B::Error),
+            running_here: Vec::new(),
         })
     };
     for begun in [false, true] {

@@ -24,10 +24,14 @@ pub(super) struct GatedDb<D> {
 
 #[async_trait]
 impl<D: Db> Db for GatedDb<D> {
-    async fn call(&self, call: Call) -> Result<Value> {
+    fn new_key(&self) -> String {
+        self.inner.new_key()
+    }
+
+    async fn call_as(&self, key: &str, call: Call) -> Result<Value> {
         let point = format!("db.{}", call.name());
         self.gate.pass(&point, When::Before).await;
-        let answer = self.inner.call(call).await;
+        let answer = self.inner.call_as(key, call).await;
         self.gate.pass(&point, When::After).await;
         answer
     }

@@ -223,8 +223,7 @@ impl Scene {
             };
             let signals = signals.clone();
             async move {
-                workload.run().await;
-                signals.done();
+                workload.run(|| signals.done()).await;
                 Ok(())
             }
         })

@@ -42,8 +42,17 @@ pub(super) struct Workload {
 }
 
 impl Workload {
+    /// Runs the API's host for ever; calls `done` when everything asked for is done.
+    pub async fn run(&self, done: impl FnOnce()) {
+        let work = async {
+            self.work().await;
+            done();
+        };
+        tokio::join!(biased; work, self.api.deliver());
+    }
+
     /// Does every step, then waits until all is at rest and every time that the plan speaks of has passed.
-    pub async fn run(&self) {
+    async fn work(&self) {
         for (number, planned) in self.plan.steps.iter().enumerate() {
             self.wait_for_turn(number, planned).await;
             self.step(number, planned).await;

@@ -50,6 +50,7 @@ pub fn outcome(case: &Case) -> Outcome {
         availability_zone: "nova".into(),
         working: case.working,
         status: case.status.as_deref().and_then(BackupStatus::parse),
+        running_here: Vec::new(),
     }));
     let begun: Begun = serde_json::from_value(begun).unwrap();
     assert!(begun.ended.is_some(), "the request was accepted: {case:?}");

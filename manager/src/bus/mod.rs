@@ -38,6 +38,8 @@ pub trait Consumer: Send {
 /// A request to a manager (`reference/07` §7.1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cast {
+    /// The same however often it is delivered.
+    pub id: String,
     pub backup_id: String,
     pub context: CallerContext,
     pub method: Method,

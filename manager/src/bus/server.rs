@@ -40,9 +40,10 @@ impl Exchange {
         self.queues.lock().expect("no panic while the lock is held").get(host)?.front().cloned()
     }
 
-    fn pop(&self, host: &str) {
+    /// Removes a cast that was acknowledged, unless another connection has done so.
+    fn pop(&self, host: &str, id: &str) {
         if let Some(queue) = self.queues.lock().expect("no panic while the lock is held").get_mut(host) {
-            queue.pop_front();
+            queue.pop_front_if(|cast| cast.id == id);
         }
     }
 }
@@ -85,11 +86,12 @@ async fn deliver(exchange: &Exchange, mut lines: Lines, host: &str) {
             arrived.await;
             continue;
         };
+        let id = cast.id.clone();
         if lines.send(&Said::Deliver { cast }).await.is_err() {
             return;
         }
         match lines.receive::<Line>().await {
-            Ok(Some(Line::Acknowledge)) => exchange.pop(host),
+            Ok(Some(Line::Acknowledge)) => exchange.pop(host, &id),
             _ => return,
         }
     }

@@ -63,6 +63,10 @@ impl Tx<'_> {
         if backup.status != BackupStatus::Available {
             return Err(Error::new(Kind::InvalidBackup, format!("backup is {}, expected available", backup.status)));
         }
+        // A reset made it available; the row can only tell of one restore, and a create takes its objects with it.
+        if let Some(operation) = backup.open_events.iter().find(|open| **open != Operation::ResetStatus) {
+            return Err(Error::new(Kind::InvalidBackup, format!("the {operation} of the backup has not ended yet")));
+        }
         let volume = match target {
             RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..volume },
             RestoreTarget::Existing { volume_id } => {
@@ -102,9 +106,9 @@ impl Tx<'_> {
             self.delete_here(&mut backup, api_host)?;
             return Ok(Deleted { backup, done: true });
         }
-        // A running create is cancelled where it runs, as long as that host is there to hear of it.
-        let own_host_is_up = backup.host.as_deref().is_some_and(|host| self.is_up(host, choice).unwrap_or(false));
-        if !(force && own_host_is_up) {
+        // What is running is waited for where it runs, as long as that host is there to hear of it.
+        let stays = force || !backup.open_events.is_empty();
+        if !(stays && self.own_host_is_up(&backup, choice)) {
             backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
         }
         self.release_unbegun(&mut backup, Case::CreateForceDeleted)?;
@@ -135,14 +139,17 @@ impl Tx<'_> {
             ));
         }
         let mut backup = self.live_backup(id)?;
+        if backup.open_events.contains(&Operation::ResetStatus) {
+            return Err(Error::new(Kind::Conflict, "a reset of the backup has not ended yet"));
+        }
         use BackupStatus as B;
-        // An operation is told where it runs, or waits to be taken up as long as that host is there.
-        let on_its_way = matches!(backup.status, B::Creating | B::Restoring | B::Deleting)
-            && backup.host.as_deref().is_some_and(|host| self.is_up(host, choice).unwrap_or(false));
+        let in_passing = matches!(backup.status, B::Creating | B::Restoring | B::Deleting);
+        let stays = !backup.open_events.is_empty() || in_passing && self.own_host_is_up(&backup, choice);
         // Needs no working driver: without a service that is up the cast waits for the backup's own host.
         match self.choose(backup.availability_zone.as_deref(), choice) {
-            Ok(host) if backup.open_events.is_empty() && !on_its_way => backup.host = Some(host),
-            Ok(_) => {}
+            // A running operation, or one whose cast is still queued, is told where it runs.
+            Ok(_) if stays => {}
+            Ok(host) => backup.host = Some(host),
             Err(error) if backup.host.is_none() => return Err(error),
             Err(_) => {}
         }
@@ -179,9 +186,10 @@ impl Tx<'_> {
         Ok(hosts.swap_remove(index))
     }
 
-    fn is_up(&self, host: &str, choice: &HostChoice) -> Result<bool> {
-        let views = self.services(choice.service_down_time)?;
-        Ok(views.iter().any(|view| view.row.host == host && view.state == ServiceState::Up))
+    fn own_host_is_up(&self, backup: &BackupRow, choice: &HostChoice) -> bool {
+        let Some(host) = backup.host.as_deref() else { return false };
+        let views = self.services(choice.service_down_time).unwrap_or_default();
+        views.iter().any(|view| view.row.host == host && view.state == ServiceState::Up)
     }
 }
 

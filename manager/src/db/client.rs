@@ -47,9 +47,13 @@ impl DbClient {
 
 #[async_trait]
 impl Db for DbClient {
-    async fn call(&self, call: Call) -> Result<Value> {
+    fn new_key(&self) -> String {
+        self.env.rng.uuid()
+    }
+
+    async fn call_as(&self, key: &str, call: Call) -> Result<Value> {
         let name = call.name();
-        let request = Request { key: self.env.rng.uuid(), now: Stamp(self.env.clock.now()), call };
+        let request = Request { key: key.to_owned(), now: Stamp(self.env.clock.now()), call };
         let mut last = None;
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -61,6 +65,8 @@ impl Db for DbClient {
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => last = Some(Error::transient(Kind::Timeout, "database did not answer within 10s")),
             }
+            // What broke one connection has broken those that were idle meanwhile: the next try takes a fresh one.
+            self.idle.lock().expect("no panic while the lock is held").clear();
         }
         Err(last.expect("at least one try").during(name))
     }

@@ -26,13 +26,25 @@ pub use sqlite::{Change, Commit, CommitLog, Queued};
 /// The port. Answers are JSON; [`ask`] gives them their type.
 #[async_trait]
 pub trait Db: Send + Sync {
-    async fn call(&self, call: Call) -> Result<Value>;
+    /// A key for [`Db::call_as`] that no other call has.
+    fn new_key(&self) -> String;
+
+    /// A call that is applied once, however often it is made under this key.
+    async fn call_as(&self, key: &str, call: Call) -> Result<Value>;
+
+    async fn call(&self, call: Call) -> Result<Value> {
+        self.call_as(&self.new_key(), call).await
+    }
 }
 
 /// Makes a call and reads its answer.
 pub async fn ask<T: DeserializeOwned>(db: &dyn Db, call: Call) -> Result<T> {
     let name = call.name();
-    let answer = db.call(call).await?;
+    typed(name, db.call(call).await?)
+}
+
+/// The answer to the call of that name.
+pub(crate) fn typed<T: DeserializeOwned>(name: &str, answer: Value) -> Result<T> {
     serde_json::from_value(answer).map_err(|error| {
         Error::new(Kind::Internal, format!("the answer of the database to {name} has another form")).with_source(error)
     })
@@ -106,7 +118,7 @@ pub enum Call {
         event_type: String,
         percent: f64,
     },
-    /// → [`Case`]
+    /// → `Option<Case>`; none when the operation was closed before: then nothing has changed.
     OpFinish(Finish),
 
     /// → `Vec<String>`: ids of this host's unfinished backups.
@@ -244,6 +256,8 @@ pub struct Begin {
     pub working: bool,
     /// For reset-status: the new status. Its start was emitted by the API.
     pub status: Option<BackupStatus>,
+    /// What else this manager is doing with the backup. Whatever is open beside it has lost its process.
+    pub running_here: Vec<Operation>,
 }
 
 /// Answer of [`Call::OpBegin`].

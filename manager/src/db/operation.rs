@@ -17,12 +17,15 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
-        let volume = self.volume_of(operation, &backup)?;
-        // A delete that is taken over from a host that is gone has its start already; a reset has it from the API.
+        // A delete that another host began and did not end goes on here.
         if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
             backup.open_events.push(operation);
         }
+        if operation == Operation::Delete && backup.status == BackupStatus::Deleting {
+            self.close_orphans(&mut backup, &begin)?;
+        }
+        let volume = self.volume_of(operation, &backup)?;
         let ours =
             backup.service.as_deref().is_none_or(|service| clinker_drivers::registry::accepts(service, &begin.driver));
         let arrival = Arrival { working: begin.working, ours };
@@ -71,23 +74,33 @@ impl Tx<'_> {
     }
 
     /// An accepted operation ends in the case that the rows, as they are now, make of it.
-    pub(super) fn finish(&mut self, finish: Finish) -> Result<Case> {
+    ///
+    /// `None` when it was closed before: whoever closed it has settled everything (D8).
+    pub(super) fn finish(&mut self, finish: Finish) -> Result<Option<Case>> {
         let mut backup = self.backup(&finish.backup_id)?;
-        let case = ending(finish.operation, backup.status, finish.error.is_some());
         if !backup.open_events.contains(&finish.operation) {
-            // Another host has ended it, and the volume may have a new owner by now (D8).
-            return Ok(case);
-        }
-        if finish.operation == Operation::Delete {
-            self.close_abandoned(&mut backup, &finish.host)?;
+            return Ok(None);
         }
         let volume = self.volume_of(finish.operation, &backup)?;
+        let case = ending(finish.operation, backup.status, finish.error.is_some());
         if case == Case::CreateOk {
             backup.object_count = finish.object_count;
         }
         let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
         self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;
-        Ok(case)
+        Ok(Some(case))
+    }
+
+    /// A force delete that its backup's host did not live to get: what was open there is closed here (D5).
+    fn close_orphans(&mut self, backup: &mut BackupRow, begin: &Begin) -> Result<()> {
+        for operation in [Operation::Create, Operation::Restore] {
+            if backup.open_events.contains(&operation) && !begin.running_here.contains(&operation) {
+                let volume = self.volume_of(operation, backup)?;
+                let case = ending(operation, backup.status, true);
+                self.close(case, operation, backup, volume, &begin.host, Some("cancelled"))?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives back the volume of an operation that has not begun, and will not: its cast, if it still comes, finds the
@@ -107,18 +120,6 @@ impl Tx<'_> {
         }
         if operation == Operation::Restore {
             backup.restore_volume_id = None;
-        }
-        Ok(())
-    }
-
-    /// Ends what a host that is gone had open when a force delete went to another one; here nothing waits for it.
-    fn close_abandoned(&mut self, backup: &mut BackupRow, host: &str) -> Result<()> {
-        for operation in [Operation::Create, Operation::Restore] {
-            if backup.open_events.contains(&operation) {
-                let volume = self.volume_of(operation, backup)?;
-                let case = ending(operation, backup.status, true);
-                self.close(case, operation, backup, volume, host, Some("cancelled"))?;
-            }
         }
         Ok(())
     }
