@@ -84,12 +84,13 @@ impl<'h> Names<'h> {
         let mut out = String::from("\"");
         let mut rest = reason;
         while let Some(first) = rest.chars().next() {
-            let id = rest.get(..36).filter(|id| is_uuid(id));
-            let kind = id.and_then(|id| self.kind(id));
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            if let (Some(id), Some(kind)) = (id, kind) {
-                out.push_str(&self.object(kind, id));
+            if let Some(id) = rest.get(..36).filter(|id| is_uuid(id)) {
+                out.push_str(&self.object(self.kind(id), id));
                 rest = &rest[36..];
+            } else if let Some(after) = folders_of_id(rest) {
+                out.push_str("<aa>/<bb>/");
+                rest = after;
             } else if digits > 0 {
                 out.push_str(if digits == 14 { "<stamp>" } else { &rest[..digits] });
                 rest = &rest[digits..];
@@ -106,13 +107,20 @@ impl<'h> Names<'h> {
         out
     }
 
-    fn kind(&self, id: &str) -> Option<&'static str> {
+    fn kind(&self, id: &str) -> &'static str {
         match id {
-            id if self.backups.contains(id) => Some("backup"),
-            id if self.volumes.contains(id) => Some("volume"),
-            _ => None,
+            id if self.backups.contains(id) => "backup",
+            id if self.volumes.contains(id) => "volume",
+            _ => "id",
         }
     }
+}
+
+/// What follows the two folders that a POSIX store makes of an id's first digits, `71/79/` before `71796443-…`.
+fn folders_of_id(text: &str) -> Option<&str> {
+    let id = text.get(6..42).filter(|id| is_uuid(id))?;
+    let folders = format!("{}/{}/", &id[..2], &id[2..4]);
+    text.strip_prefix(&folders)
 }
 
 #[cfg(test)]
@@ -159,9 +167,16 @@ INFO   backup.create.end      backup#1  available
             &script,
             &format!(
                 "backup.backup-host-1\nERROR  backup.restore.error   backup#1  available  \"integrity: restore: \
-                 \\\"volume_volume#1/<stamp>/az_nova_backup_backup#1-00001\\\" of {other}, 123456789012345 bytes\"\n"
+                 \\\"volume_volume#1/<stamp>/az_nova_backup_backup#1-00001\\\" of id#1, 123456789012345 bytes\"\n"
             ),
         );
+    }
+
+    #[test]
+    fn the_folders_of_an_id_are_hidden_and_others_are_not() {
+        let id = "d1a20000-0000-4000-8000-000000000009";
+        assert_eq!(folders_of_id(&format!("d1/a2/{id}/x")), Some(format!("{id}/x").as_str()));
+        assert_eq!(folders_of_id(&format!("d1/a3/{id}/x")), None);
     }
 
     #[test]
