@@ -398,8 +398,8 @@ async fn a_client_that_breaks_off_leaves_nothing_behind() {
     let head =
         format!("PUT {C}/b1-1 HTTP/1.1\r\nHost: h\r\nX-Auth-Token: {}\r\nContent-Length: 10\r\n\r\n12345", b.token);
     stream.write_all(head.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
-    assert!(support::read_head(&mut stream).await.is_none());
+    drop(stream);
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(b.swift.stored().is_empty());
     assert_eq!(b.journal.requests().last().unwrap().2, 499);
 }
