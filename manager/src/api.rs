@@ -6,10 +6,11 @@ use clinker_drivers::{Options, RequestContext};
 use clinker_env::Env;
 use tokio::sync::Notify;
 
-use crate::bus::{Bus, Cast, Method};
-use crate::db::{Call, CreateRequest, Db, Deleted, HostChoice, RestoreTarget, ServiceView, ask};
+use crate::bus::{Bus, Method};
+use crate::db::{Call, CreateRequest, Db, HostChoice, RestoreTarget, ServiceView, ask};
 use crate::model::{BackupRow, BackupStatus, VolumeRow};
-use crate::{Error, Kind, Result, outbox};
+use crate::unsettled::{Pending, Unsettled};
+use crate::{Result, outbox};
 
 /// The backup API on one host.
 pub struct Api {
@@ -20,6 +21,7 @@ pub struct Api {
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
     published: Notify,
+    unsettled: Unsettled,
 }
 
 /// A request for a backup, as a client makes it.
@@ -37,7 +39,15 @@ impl Api {
     /// `host` is the API's own: the publisher of what it emits.
     pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
         let service_down_time = options.service_down_time * 1_000_000_000;
-        Api { env, host: host.to_owned(), service_down_time, db, bus, published: Notify::new() }
+        Api {
+            env,
+            host: host.to_owned(),
+            service_down_time,
+            db,
+            bus,
+            published: Notify::new(),
+            unsettled: Unsettled::default(),
+        }
     }
 
     /// `POST /backups`. Refused with `service_down` when no service is up (D4).
@@ -54,17 +64,14 @@ impl Api {
             force: new.force,
             availability_zone: None,
         };
-        let row: BackupRow = self.ask(Call::ApiCreate { request, choice: self.choice() }).await?;
-        self.cast(&row, context, Method::CreateBackup).await?;
-        Ok(row)
+        let call = Call::ApiCreate { request, choice: self.choice() };
+        self.request(call, context, Method::CreateBackup).await
     }
 
     /// `POST /backups/{id}/restore` into an existing volume, or `POST /volumes` with `backup_id`.
     pub async fn restore(&self, context: &RequestContext, backup_id: &str, target: RestoreTarget) -> Result<BackupRow> {
         let call = Call::ApiRestore { backup_id: backup_id.to_owned(), target, choice: self.choice() };
-        let row: BackupRow = self.ask(call).await?;
-        self.cast(&row, context, Method::RestoreBackup).await?;
-        Ok(row)
+        self.request(call, context, Method::RestoreBackup).await
     }
 
     /// `DELETE /backups/{id}`, or with `force` the action `os-force_delete`, which also cancels a running create.
@@ -75,11 +82,7 @@ impl Api {
             api_host: self.host.clone(),
             choice: self.choice(),
         };
-        let Deleted { backup, done } = self.ask(call).await?;
-        if !done {
-            self.cast(&backup, context, Method::DeleteBackup).await?;
-        }
-        Ok(backup)
+        self.request(call, context, Method::DeleteBackup).await
     }
 
     /// The action `os-reset_status`; only `available` and `error` can be set.
@@ -95,9 +98,7 @@ impl Api {
             api_host: self.host.clone(),
             choice: self.choice(),
         };
-        let row: BackupRow = self.ask(call).await?;
-        self.cast(&row, context, Method::ResetStatus { status }).await?;
-        Ok(row)
+        self.request(call, context, Method::ResetStatus { status }).await
     }
 
     /// `GET /backups/{id}`; deleted backups too.
@@ -115,17 +116,29 @@ impl Api {
         self.ask(Call::ServiceList { service_down_time: self.service_down_time }).await
     }
 
-    /// Delivers what the API itself has emitted, for ever: also what the process before this one left.
+    /// Delivers what the API itself has emitted, also what the process before this one left, and settles requests
+    /// whose outcome is unknown; for ever.
     pub async fn deliver(&self) {
-        outbox::deliver(self.db.as_ref(), self.bus.as_ref(), &self.env, &self.host, &self.published).await;
+        let (db, bus) = (self.db.as_ref(), self.bus.as_ref());
+        let outbox = outbox::deliver(db, bus, &self.env, &self.host, &self.published);
+        tokio::join!(biased; outbox, self.unsettled.settle(db, bus));
     }
 
-    async fn cast(&self, row: &BackupRow, context: &RequestContext, method: Method) -> Result<()> {
-        let host =
-            row.host.as_deref().ok_or_else(|| Error::new(Kind::Internal, "a backup was accepted without a host"))?;
-        let id = self.env.rng.uuid();
-        let cast = Cast { id, backup_id: row.id.clone(), context: context.into(), method };
-        self.bus.cast(host, &cast).await.map_err(|error| error.during("cast"))
+    /// Check and status change in the database, then the cast. Without an answer the request is settled later.
+    async fn request(&self, call: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
+        let (name, key) = (call.name(), self.db.new_key());
+        let request = Pending { key, id: self.env.rng.uuid(), context: context.into(), method };
+        let answer = self.db.call_as(&request.key, call).await;
+        self.published.notify_one();
+        let accepted = answer.and_then(|answer| request.accepted(name, answer));
+        let sent = match &accepted {
+            Ok(accepted) => request.cast(self.bus.as_ref(), accepted).await,
+            Err(_) => Ok(()),
+        };
+        if [accepted.as_ref().err(), sent.as_ref().err()].into_iter().flatten().any(|error| error.retry) {
+            self.unsettled.add(request);
+        }
+        sent.and(accepted).map(|accepted| accepted.backup)
     }
 
     fn choice(&self) -> HostChoice {
@@ -133,8 +146,6 @@ impl Api {
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
-        let answer = ask(self.db.as_ref(), call).await;
-        self.published.notify_one();
-        answer
+        ask(self.db.as_ref(), call).await
     }
 }

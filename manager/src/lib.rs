@@ -21,6 +21,7 @@ mod restore;
 pub mod service;
 pub mod state;
 pub mod transitions;
+mod unsettled;
 pub mod volumes;
 pub mod wire;
 

@@ -202,7 +202,8 @@ impl Service {
                 _ = state.changed() => return,
                 () = sleep_until(next) => {}
             }
-            let call = Call::ServiceHeartbeat { host: self.manager.options.host.clone(), worker: 0 };
+            let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
+            let call = Call::ServiceHeartbeat { host, worker: 0, working };
             if let Err(error) = self.manager.db.call(call).await {
                 tracing::error!("heartbeat failed: {error}");
             }

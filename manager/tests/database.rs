@@ -73,6 +73,29 @@ async fn a_repeated_call_is_applied_once_and_answered_alike() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_withdrawn_call_is_known_or_never_applied() {
+    let mut database = ready();
+    let withdraw = |key: &str| Call::ApiWithdraw { withdrawn: key.into() };
+    let accepted = database.repeat("applied", api_create(create("b", "v"))).unwrap();
+    assert_eq!(database.call(withdraw("applied")), accepted);
+    database.add_volume("other");
+    assert!(database.call(withdraw("late")).is_null());
+    assert!(database.repeat("late", api_create(create("c", "other"))).unwrap().is_null());
+    assert_eq!(volume(&mut database, "other").status, VolumeStatus::Available);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_operation_that_is_closed_changes_nothing() {
+    // A create ended twice once, and the second end took the good backup for one whose status had been changed.
+    let mut database = ready();
+    stored(&mut database, create("b", "v"));
+    database.take_log();
+    assert!(database.call(finish(Operation::Create, "b")).is_null());
+    assert!(database.take_log().is_empty());
+    assert_eq!(backup(&mut database, "b").status, BackupStatus::Available);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_call_changes_nothing_and_emits_nothing() {
     let mut database = Database::new();
     database.add_volume("v");

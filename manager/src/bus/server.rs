@@ -32,7 +32,13 @@ impl Exchange {
     }
 
     fn push(&self, host: String, cast: Cast) {
-        self.queues.lock().expect("no panic while the lock is held").entry(host).or_default().push_back(cast);
+        let mut queues = self.queues.lock().expect("no panic while the lock is held");
+        let queue = queues.entry(host).or_default();
+        // Its sender repeats a cast whose answer was lost.
+        if !queue.iter().any(|queued| queued.id == cast.id) {
+            queue.push_back(cast);
+        }
+        drop(queues);
         self.arrived.notify_waiters();
     }
 

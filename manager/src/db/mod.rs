@@ -69,6 +69,8 @@ pub enum Call {
     ServiceHeartbeat {
         host: String,
         worker: u32,
+        /// Whether the driver worked when it was sent.
+        working: bool,
     },
     /// Every service with its state, as `GET /os-services` shows it. → `Vec<ServiceView>`
     ServiceList {
@@ -99,6 +101,12 @@ pub enum Call {
         status: BackupStatus,
         api_host: String,
         choice: HostChoice,
+    },
+
+    /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
+    ApiWithdraw {
+        /// The key of that call.
+        withdrawn: String,
     },
 
     /// → [`Begun`]
@@ -178,6 +186,7 @@ impl Call {
             Call::ApiDelete { force: false, .. } => "api_delete",
             Call::ApiDelete { force: true, .. } => "api_force_delete",
             Call::ApiResetStatus { .. } => "api_reset_status",
+            Call::ApiWithdraw { .. } => "api_withdraw",
             Call::OpBegin(_) => "op_begin",
             Call::OpSaveLocation { .. } => "op_save_location",
             Call::OpStatus { .. } => "op_status",

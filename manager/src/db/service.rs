@@ -39,8 +39,12 @@ impl Tx<'_> {
                 self.save_service(&row)?;
                 self.emit(&host, Event::init(&row, &attempt))?;
             }
-            Call::ServiceHeartbeat { host, worker } => {
+            Call::ServiceHeartbeat { host, worker, working } => {
                 let mut row = self.service_row(&host, worker)?;
+                if working && !row.working {
+                    // It was long on its way: the driver has stopped working since.
+                    return Ok(Value::Null);
+                }
                 row.last_heartbeat = Some(self.now);
                 self.save_service(&row)?;
             }

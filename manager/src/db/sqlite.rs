@@ -183,6 +183,7 @@ impl Tx<'_> {
             Call::ApiCreate { .. } | Call::ApiRestore { .. } | Call::ApiDelete { .. } | Call::ApiResetStatus { .. } => {
                 self.api(call)
             }
+            Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
             Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
@@ -205,6 +206,15 @@ impl Tx<'_> {
             }
             Call::Dump => to_json(self.dump()?),
         }
+    }
+
+    /// A call that still comes under this key finds it answered.
+    fn withdraw(&self, key: &str) -> Result<Value> {
+        if let Some(answer) = applied(self.sql, key)? {
+            return Ok(answer);
+        }
+        remember(self.sql, key, self.now, &Value::Null)?;
+        Ok(Value::Null)
     }
 
     pub fn backup(&self, id: &str) -> Result<BackupRow> {
