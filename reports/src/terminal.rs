@@ -2,14 +2,14 @@
 
 use clinker_model::verdict::{RunResult, Verdict};
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 
 use crate::verdict_word;
 
 /// One row per run, then a line that ends `N passed, M failed`.
 pub fn table(results: &[RunResult]) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     table.set_header(["scenario", "driver", "verdict", "virtual", "events", "faults", "note"]);
     for result in results {
         table.add_row([
@@ -41,7 +41,8 @@ pub fn summary(results: &[RunResult]) -> String {
     let wall_ms: u64 = results.iter().map(|result| result.wall_ms).sum();
     let skipped = if skipped > 0 { format!("{skipped} skipped, ") } else { String::new() };
     let counts = format!("{skipped}{passed} passed, {failed} failed");
-    format!("{virtual_seconds:.1} virtual s in {}.{:01} s: {counts}", wall_ms / 1000, wall_ms / 100 % 10)
+    let (runs, tenths) = (results.len(), wall_ms / 100);
+    format!("{runs} runs, {virtual_seconds:.1} virtual s, {}.{} s added up: {counts}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]
@@ -53,11 +54,12 @@ mod tests {
     fn every_run_has_a_row_and_the_last_line_counts() {
         let text = table(&[passed(), failed()]);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].contains("scenario") && lines[1].contains("note"), "{text}");
-        assert!(lines[3].contains("init/heals") && lines[3].contains("pass"), "{text}");
-        assert!(lines[3].contains("260.2 s") && lines[3].contains("1 of 1 bit"), "{text}");
-        assert!(lines[5].contains("fail") && lines[5].contains("attempts"), "{text}");
-        assert_eq!(*lines.last().expect("there are lines"), "520.5 virtual s in 1.8 s: 1 passed, 1 failed");
+        assert!(lines[0].contains("scenario") && lines[0].contains("note"), "{text}");
+        assert!(lines[1].contains("init/heals") && lines[1].contains("pass"), "{text}");
+        assert!(lines[1].contains("260.2 s") && lines[1].contains("1 of 1 bit"), "{text}");
+        assert!(lines[2].contains("fail") && lines[2].contains("attempts"), "{text}");
+        let last = *lines.last().expect("there are lines");
+        assert_eq!(last, "2 runs, 520.5 virtual s, 1.8 s added up: 1 passed, 1 failed");
     }
 
     #[test]
