@@ -106,6 +106,16 @@ fn a_service_that_is_down_between_heartbeats_is_refused() {
 }
 
 #[test]
+fn a_wait_that_no_clock_can_count_is_refused() {
+    let check = |seconds, expected: Result<(), &str>| {
+        let options = Options { periodic_interval: seconds, ..Options::default() };
+        assert_eq!(options.validate().map_err(|error| error.what), expected.map_err(str::to_owned), "{seconds}");
+    };
+    check(3_162_240_000, Ok(()));
+    check(u64::MAX, Err("option periodic_interval: found 18446744073709551615, expected at most 3162240000 seconds"));
+}
+
+#[test]
 fn values_set_directly_are_validated_too() {
     let options = Options { backup_driver_stats_polling_interval: 9, ..Options::default() };
     assert!(options.validate().unwrap_err().what.contains("backup_driver_stats_polling_interval"));

@@ -38,7 +38,7 @@ pub struct NewBackup {
 impl Api {
     /// `host` is the API's own: the publisher of what it emits.
     pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
-        let service_down_time = options.service_down_time * 1_000_000_000;
+        let service_down_time = options.service_down_time.saturating_mul(1_000_000_000);
         Api {
             env,
             host: host.to_owned(),

@@ -12,6 +12,9 @@ pub use value::{Limits, Secret};
 
 use crate::{Error, Kind, Result};
 
+/// The longest a duration may be, a century: sums of such never leave the clock's range.
+const SECONDS_MAX: u64 = 100 * 366 * 86_400;
+
 /// What is known of one option.
 #[derive(Clone, Debug)]
 pub struct OptionInfo {
@@ -54,6 +57,9 @@ impl Options {
         if let Some((name, wrong)) = self.first_out_of_limits() {
             return Err(invalid(name, &wrong));
         }
+        if let Some((name, seconds)) = self.durations().into_iter().find(|(_, seconds)| *seconds > SECONDS_MAX) {
+            return Err(invalid(name, &format!("found {seconds}, expected at most {SECONDS_MAX} seconds")));
+        }
         if self.service_down_time <= self.report_interval {
             return Err(invalid(
                 "service_down_time",
@@ -64,6 +70,22 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// The options that become waits and time-outs.
+    fn durations(&self) -> [(&'static str, u64); 9] {
+        let check_interval = self.backup_driver_init_check_interval.unwrap_or_default();
+        [
+            ("periodic_interval", self.periodic_interval),
+            ("report_interval", self.report_interval),
+            ("service_down_time", self.service_down_time),
+            ("backup_initialization_timeout", self.backup_initialization_timeout),
+            ("backup_driver_init_check_interval", check_interval),
+            ("backup_driver_stats_polling_interval", self.backup_driver_stats_polling_interval),
+            ("backup_timer_interval", self.backup_timer_interval),
+            ("backup_swift_retry_backoff", self.backup_swift_retry_backoff),
+            ("backup_swift_timeout", self.backup_swift_timeout),
+        ]
     }
 
     /// The values of all secret options that are set, for whoever must keep them out of a text.
