@@ -1,6 +1,6 @@
 //! The chunk engine: turns a [`ChunkStore`] into a [`BackupDriver`] that stores volumes in Cinder's chunked format.
 //!
-//! Start with [`backup`], then [`restore`]; [`format`] has the documents, [`decisions`] what a planted bug may change.
+//! Start with [`backup`], then [`restore`]; [`mod@format`] has the documents, [`decisions`] what a planted bug may change.
 //! No store is known here: names, sizes and requests are the store's.
 
 mod backup;

@@ -48,7 +48,7 @@ a failure prints the command that repeats it as its last line.";
     after_help = AFTER_HELP
 )]
 struct Arguments {
-    /// A folder of scenarios (<area>/<name>.toml) instead of the built-in ones.
+    /// A folder of scenarios (AREA/NAME.toml) instead of the built-in ones.
     #[arg(long, global = true, value_name = "DIR")]
     scenarios: Option<PathBuf>,
     #[command(subcommand)]

@@ -18,7 +18,7 @@ use crate::run::Parts;
 
 #[derive(Args)]
 pub(super) struct Run {
-    /// Only scenarios whose name (<area>/<scenario>) contains this.
+    /// Only scenarios whose name (AREA/SCENARIO) contains this.
     pattern: Option<String>,
     /// Only this driver preset: swift, swift-v3, swift-per-user, posix.
     #[arg(long)]

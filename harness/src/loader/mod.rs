@@ -1,6 +1,6 @@
 //! From a scenario file to a plan: parse, check, complete. Nothing runs here and nothing is read from disk.
 //!
-//! [`load`] turns text into a checked [`Scenario`] or says where it is wrong; [`plan`] makes every choice for one driver
+//! [`load`] turns text into a checked [`Scenario`] or says where it is wrong; [`plan()`] makes every choice for one driver
 //! preset and one seed. What a file may say is described in `docs/scenario-format.md`.
 
 mod check;
