@@ -108,15 +108,7 @@ impl Checker<'_> {
             Fault::Skew(skew) if skew.seconds.unsigned_abs() > MOST_SKEW => {
                 self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
             }
-            Fault::Lag(lag) => {
-                if lag.by == Span::default() {
-                    self.wrong(&path("by"), "`by` 0s is no lag");
-                }
-                if let Some(disk) = self.presets.iter().find(|preset| preset.store == "store") {
-                    let message = format!("`lag` needs a store that lists by HTTP: {} has a disk", disk.name);
-                    self.wrong(&["fault", index, name], message);
-                }
-            }
+            Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
             _ => {}
         }
     }

@@ -255,12 +255,3 @@ fn what_could_never_work_is_pointed_at() {
     let taken = "[[do]]\nrestore = { backup = \"first\", new = \"vol-1\" }\n\n[expect]";
     check("[expect]", taken, "volume `vol-1` exists already");
 }
-
-#[test]
-fn a_disk_has_no_lagging_listings() {
-    let text = EXAMPLE
-        .replace("refuse = { host = \"store\" }", "lag = { by = \"5s\" }")
-        .replace("[\"swift\", \"swift-v3\"]", "[\"swift\", \"posix\"]");
-    let error = load("x.toml", &text, OPTIONS).expect_err("posix has a disk").to_string();
-    assert!(error.contains("`lag` needs a store that lists by HTTP: posix"), "{error}");
-}
