@@ -165,10 +165,8 @@ INFO   backup.create.end      backup#1  available
             script().note_with("backup.restore.error", json!({ "status": "available", "fail_reason": reason }));
         check(
             &script,
-            &format!(
-                "backup.backup-host-1\nERROR  backup.restore.error   backup#1  available  \"integrity: restore: \
-                 \\\"volume_volume#1/<stamp>/az_nova_backup_backup#1-00001\\\" of id#1, 123456789012345 bytes\"\n"
-            ),
+            "backup.backup-host-1\nERROR  backup.restore.error   backup#1  available  \"integrity: restore: \
+                 \\\"volume_volume#1/<stamp>/az_nova_backup_backup#1-00001\\\" of id#1, 123456789012345 bytes\"\n",
         );
     }
 
