@@ -1,11 +1,15 @@
 //! Replay tokens: scenario, driver, seed, engine, tick, and the build for which the seed holds.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, ensure};
 use clinker_model::plan::Plan;
 
 use crate::catalog::LOCK;
+
+/// Ticks that a run may have, milliseconds.
+pub const TICKS: RangeInclusive<u64> = 1..=1000;
 
 /// `clk1:<scenario>@<driver>:<seed>:<engine>-<tick ms>:<version>-<lock>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +43,14 @@ impl Token {
         let (scenario, driver) = case.split_once('@').with_context(wrong)?;
         let (engine, tick) = engine.split_once('-').with_context(wrong)?;
         ensure!(engine == "turmoil", "token \"{text}\": no engine is called \"{engine}\"; there is turmoil");
+        let tick_ms = tick.parse().with_context(wrong)?;
+        ensure!(TICKS.contains(&tick_ms), "token \"{text}\": the tick is from 1 to 1000 (milliseconds)");
         Ok(Token {
             scenario: scenario.to_owned(),
             driver: driver.to_owned(),
             seed: seed.parse().with_context(wrong)?,
             engine: engine.to_owned(),
-            tick_ms: tick.parse().with_context(wrong)?,
+            tick_ms,
             build: build.to_owned(),
         })
     }
@@ -86,6 +92,8 @@ mod tests {
             ("clk1:a/b:1:turmoil-10:x", "expected clk1:"),
             ("clk1:a/b@swift:one:turmoil-10:x", "expected clk1:"),
             ("clk1:a/b@swift:1:warp-10:x", "there is turmoil"),
+            ("clk1:a/b@swift:1:turmoil-0:x", "from 1 to 1000"),
+            ("clk1:a/b@swift:1:turmoil-1001:x", "from 1 to 1000"),
         ] {
             let error = Token::parse(text).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -62,13 +62,25 @@ fn another_seed_is_judged_without_golden() {
 
 #[test]
 fn a_scenario_without_golden_is_not_a_pass() {
-    check("no-golden", HEALTHY, &["run"], 3, &["no golden accepted yet", "clinker replay clk1:area/case@posix:"]);
+    check(
+        "no-golden",
+        HEALTHY,
+        &["run"],
+        3,
+        &["no golden accepted yet", "clinker replay --scenarios", "clk1:area/case@posix:"],
+    );
 }
 
 #[test]
 fn a_broken_expectation_fails_with_rule_and_repro() {
     let wrong = HEALTHY.replace("is = \"up\"", "is = \"down\"");
-    check("expect", &wrong, &["run", "--seed", "3"], 1, &["FAIL", "expected", "observed", "clinker replay clk1:"]);
+    check(
+        "expect",
+        &wrong,
+        &["run", "--seed", "3"],
+        1,
+        &["FAIL", "expected", "observed", "clinker replay --scenarios", " clk1:"],
+    );
 }
 
 #[test]
@@ -135,9 +147,23 @@ fn a_history_that_breaks_a_rule_fails_the_check() {
 #[test]
 fn files_that_are_no_history_are_named_with_their_line() {
     let place = Place::new("garbage", "area/case", HEALTHY);
-    for (name, contents, says) in
-        [("empty", "", "it is empty"), ("prose", "hello\n", "prose:1"), ("cut", "{\"format\":1", "cut:1")]
-    {
+    place.clinker(&["run", "--seed", "3"]);
+    let whole = fs::read_to_string(place.0.join("target/clinker/area/case@posix-3/history.jsonl")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let half = lines[..lines.len() / 2].join("\n");
+    let holed = [&lines[..3], &lines[5..]].concat().join("\n");
+    let twice = [&lines[..], &lines[1..]].concat().join("\n");
+    let late = lines[2].replacen("\"t_ns\":", "\"t_ns\":1844674407370955161", 1);
+    let late = [lines[0], lines[1], &late].join("\n");
+    for (name, contents, says) in [
+        ("empty", "", "it is empty"),
+        ("prose", "hello\n", "prose:1"),
+        ("cut", "{\"format\":1", "cut:1"),
+        ("half", &half, "it is cut off"),
+        ("holed", &holed, "records are missing"),
+        ("twice", &twice, "out of order"),
+        ("late", &late, "late:3"),
+    ] {
         let path = place.0.join(name);
         fs::write(&path, contents).unwrap();
         let output = place.clinker(&["check", path.to_str().unwrap()]);
@@ -158,4 +184,77 @@ fn a_token_replays_its_run() {
     let output = place.clinker(&["replay", token]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains(&file.runs[0].hash));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let place = Place::new("pipe", "area/case", HEALTHY);
+    for (arguments, code) in [(&["list", "checks"][..], 0), (&["run", "--seed", "3"], 0), (&["run"], 3)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clinker"));
+        command.current_dir(&place.0).arg("--scenarios").arg("scenarios").args(arguments);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = command.stdout(writer.try_clone().unwrap()).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_kept_are_told_of_before_the_first_run() {
+    check("out", HEALTHY, &["run", "--out", "/dev/null/x"], 2, &["--out: create folder /dev/null/x"]);
+}
+
+#[test]
+fn the_printed_command_repeats_a_run_of_another_folder() {
+    let place = Place::new("repro", "area/case", HEALTHY);
+    let output = place.clinker(&["run"]);
+    let printed = text(&output.stderr);
+    let last = printed.lines().last().unwrap();
+    let folder = format!("clinker replay --scenarios {:?} clk1:", place.0.join("scenarios"));
+    assert!(last.contains(&folder), "{last}");
+}
+
+#[test]
+fn a_plan_edited_by_hand_is_checked() {
+    let place = Place::new("edited", "area/case", HEALTHY);
+    place.clinker(&["run", "--seed", "3"]);
+    let path = place.0.join("target/clinker/area/case@posix-3/plan.toml");
+    let plan = fs::read_to_string(&path).unwrap();
+    for (piece, by, says) in [
+        ("tick = \"10ms\"", "tick = \"0s\"", "`tick` 0s is not from"),
+        ("gib = \"1MiB\"", "gib = \"0\"", "`gib` is at least"),
+        ("block = \"4KiB\"", "block = \"0\"", "is not a multiple"),
+        ("backup_hosts = 1", "backup_hosts = 0", "`backup_hosts` is from 1"),
+        ("driver = \"posix\"", "driver = \"s4\"", "`driver` is one of"),
+        ("end = \"20s\"", "end = \"1000d\"", "`end` 86400000s is after"),
+        ("seed = 3", "seed = \"three\"", "plan.toml: no plan"),
+    ] {
+        assert!(plan.contains(piece), "{piece} is in:\n{plan}");
+        fs::write(&path, plan.replacen(piece, by, 1)).unwrap();
+        let output = place.clinker(&["replay", "target/clinker/area/case@posix-3"]);
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{by}: {printed}");
+        assert!(printed.contains(says), "{by}: {printed}");
+        assert!(!printed.contains("neither a token"), "{by}: {printed}");
+    }
+}
+
+#[test]
+fn a_token_with_an_impossible_tick_is_refused() {
+    let token = "clk1:area/case@posix:3:turmoil-0:x";
+    check("tick", HEALTHY, &["replay", token], 2, &["the tick is from 1 to 1000"]);
+}
+
+#[test]
+fn a_scenario_too_large_to_run_is_refused() {
+    let with = |text: &str| HEALTHY.replace("end = \"20s\"\n", text);
+    for (text, says) in [
+        ("geometry.chunk = \"9999999999GiB\"\n", "is more than 16MiB"),
+        ("geometry.chunk = \"1\"\ngeometry.block = \"1\"\n[[volume]]\nname = \"v\"\n", "are more than 4096"),
+        ("[[volume]]\nname = \"v\"\nsize = \"1000GiB\"\n", "is more than 256MiB"),
+        ("end = \"1000d\"\n", "86400000s is after 86400s"),
+        ("backup_hosts = 99\n", "`backup_hosts` is from 1 to 16"),
+    ] {
+        check("large", &with(text), &["run", "--seed", "3"], 2, &[says]);
+    }
 }

@@ -41,7 +41,7 @@ impl Span {
             if !(0.0..=1e12).contains(&ms) {
                 return None;
             }
-            total += Duration::from_micros((ms * 1e3).round() as u64);
+            total += Duration::from_millis(ms.round() as u64);
             rest = &rest[end..];
         }
         Some(Span(total))
@@ -118,6 +118,7 @@ mod tests {
         check("1m30s", Some(90_000));
         check("250ms", Some(250));
         check("0.5s", Some(500));
+        check("20000.4ms", Some(20_000));
         check("2h", Some(7_200_000));
     }
 

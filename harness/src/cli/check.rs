@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use clinker_model::verdict::Outcome;
 
-use super::Exit;
+use super::{Exit, say};
 use crate::artifacts;
 
 #[derive(Args)]
@@ -25,10 +25,10 @@ impl Check {
                 Outcome::Fail => "FAIL",
                 Outcome::NotApplicable => "n/a ",
             };
-            println!("{word}  {}", finding.checker);
+            say(&format!("{word}  {}", finding.checker))?;
             for violation in &finding.violations {
-                println!("      at {}  {}", clinker_reports::seconds(violation.t_ns), violation.rule);
-                println!("      expected  {}\n      observed  {}", violation.expected, violation.observed);
+                say(&format!("      at {}  {}", clinker_reports::seconds(violation.t_ns), violation.rule))?;
+                say(&format!("      expected  {}\n      observed  {}", violation.expected, violation.observed))?;
             }
         }
         let any = |outcome| findings.iter().any(|finding| finding.outcome == outcome);

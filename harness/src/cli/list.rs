@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{Exit, select};
+use super::{Exit, say, select};
 use crate::loader::presets::PRESETS;
 
 #[derive(Args)]
@@ -27,21 +27,21 @@ impl List {
         match self.what {
             What::Scenarios => {
                 for entry in select::scenarios(folder)? {
-                    println!("{}  [{}]", entry.name, entry.scenario.drivers.join(" "));
-                    println!("    {}", entry.scenario.about);
+                    say(&format!("{}  [{}]", entry.name, entry.scenario.drivers.join(" ")))?;
+                    say(&format!("    {}", entry.scenario.about))?;
                 }
             }
             What::Drivers => {
                 for preset in PRESETS {
-                    println!("{}", preset.name);
+                    say(preset.name)?;
                     for (option, value) in preset.options {
-                        println!("    {option} = {}", if option.ends_with("_key") { "***" } else { value });
+                        say(&format!("    {option} = {}", if option.ends_with("_key") { "***" } else { value }))?;
                     }
                 }
             }
             What::Checks => {
                 for checker in clinker_judge::CHECKERS {
-                    println!("{}\n    {} [{}]", checker.name, checker.about, checker.source);
+                    say(&format!("{}\n    {} [{}]", checker.name, checker.about, checker.source))?;
                 }
             }
         }

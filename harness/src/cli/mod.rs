@@ -7,9 +7,11 @@ mod replay;
 mod run;
 mod select;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use clinker_model::verdict::{RunResult, Verdict};
 
@@ -81,7 +83,7 @@ pub fn main() -> ExitCode {
         }
     };
     if let Err(error) = clinker_world::require_tokio_unstable() {
-        eprintln!("clinker: {error}");
+        tell(&format!("clinker: {error}"));
         return ExitCode::from(Exit::Internal as u8);
     }
     let folder = arguments.scenarios.as_deref();
@@ -95,10 +97,23 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprintln!("clinker: {error:#}");
+            tell(&format!("clinker: {error:#}"));
             ExitCode::from(Exit::Usage as u8)
         }
     }
+}
+
+/// Prints a line. A reader that has gone away (`| head`) wanted no more: that is no error.
+fn say(text: &str) -> Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("write to standard output"),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a line for whoever watches; if nobody can, the run goes on.
+fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// The exit code of a set of runs: the worst verdict counts.

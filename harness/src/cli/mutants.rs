@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use clinker_model::verdict::Verdict;
 
-use super::{Exit, select};
+use super::{Exit, say, select};
 use crate::examine::examine;
 use crate::mutants::MUTANTS;
 
@@ -28,20 +28,20 @@ impl Mutants {
             let plan = entry.plan(mutant.driver, entry.seed())?;
             let result = examine(&plan, &mutant.parts()).result;
             let dead = mutant.is_killed_by(&result);
-            println!("{}  {}", if dead { "killed  " } else { "SURVIVED" }, mutant.name);
-            println!("          {}", mutant.about);
-            println!(
+            say(&format!("{}  {}", if dead { "killed  " } else { "SURVIVED" }, mutant.name))?;
+            say(&format!("          {}", mutant.about))?;
+            say(&format!(
                 "          {}@{}: {}",
                 mutant.scenario,
                 mutant.driver,
                 result.reason.as_deref().unwrap_or("green")
-            );
+            ))?;
             if result.verdict == Verdict::Error {
-                println!("          the run broke, which kills nothing");
+                say("          the run broke, which kills nothing")?;
             }
             if dead { killed += 1 } else { survived += 1 }
         }
-        println!("{killed} killed, {survived} survived");
+        say(&format!("{killed} killed, {survived} survived"))?;
         Ok(match (killed, survived) {
             (0, 0) => Exit::NothingRan,
             (_, 0) => Exit::AllAsExpected,

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use clinker_model::Span;
 use clinker_model::plan::Plan;
 use clinker_model::verdict::{RunResult, Verdict};
 use clinker_reports::{failure, json, terminal};
 
-use super::{Exit, exit_of, select};
+use super::{Exit, exit_of, say, select, tell};
 use crate::artifacts;
 use crate::examine::{Examined, examine};
 use crate::run::Parts;
@@ -51,14 +51,16 @@ impl Run {
             plan.tick = Span(std::time::Duration::from_millis(self.tick));
         }
         if plans.is_empty() {
-            eprintln!("clinker: nothing ran: no scenario and driver fit; `clinker list` shows what there is");
+            tell("clinker: nothing ran: no scenario and driver fit; `clinker list` shows what there is");
             return Ok(Exit::NothingRan);
         }
-        let results = play_all(&plans, usize::from(self.jobs), &|examined, plan| self.report(examined, plan))?;
+        // Before the first run: whoever waits for the last one should not hear then that nothing could be kept.
+        std::fs::create_dir_all(&self.out).with_context(|| format!("--out: create folder {}", self.out.display()))?;
+        let results = play_all(&plans, usize::from(self.jobs), folder, &|examined, plan| self.report(examined, plan))?;
         if self.json {
-            print!("{}", json::text(&results));
+            say(json::text(&results).trim_end())?;
         } else {
-            println!("{}", terminal::table(&results));
+            say(&terminal::table(&results))?;
         }
         Ok(exit_of(&results))
     }
@@ -69,7 +71,7 @@ impl Run {
         let history = examined.run.as_ref().map(|run| &run.history);
         artifacts::write(&folder, plan, history, &examined.result)?;
         if !self.json && examined.result.verdict != Verdict::Pass {
-            eprintln!("{}", explain(examined));
+            tell(&explain(examined));
         }
         Ok(())
     }
@@ -108,6 +110,7 @@ fn difference(expected: &str, observed: &str) -> String {
 fn play_all(
     plans: &[Plan],
     jobs: usize,
+    folder: Option<&Path>,
     each: &(dyn Fn(&Examined, &Plan) -> Result<()> + Sync),
 ) -> Result<Vec<RunResult>> {
     let next = AtomicUsize::new(0);
@@ -122,7 +125,14 @@ fn play_all(
                     let started = std::time::Instant::now();
                     let mut examined = examine(plan, &Parts::default());
                     examined.result.wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    if let Some(folder) = folder {
+                        let result = &mut examined.result;
+                        result.replay = result.replay.replacen("replay", &format!("replay --scenarios {folder:?}"), 1);
+                    }
                     let result = each(&examined, plan).map(|()| examined.result);
+                    if result.is_err() {
+                        next.store(plans.len(), Ordering::Relaxed);
+                    }
                     done.lock().expect("no panic while the lock is held")[index] = Some(result);
                 }
             });

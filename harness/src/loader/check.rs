@@ -1,7 +1,11 @@
 //! What a scenario must satisfy beyond its grammar: the frame; faults, steps and expectations have files of their own.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
+use clinker_drivers::Options;
+use clinker_model::Span;
 use clinker_model::scenario::Scenario;
 
 use super::Problem;
@@ -30,6 +34,11 @@ pub const BACKUP_STATUSES: [&str; 7] =
     ["creating", "available", "deleting", "deleted", "restoring", "error", "error_deleting"];
 pub const VOLUME_STATUSES: [&str; 7] =
     ["creating", "available", "in-use", "backing-up", "restoring-backup", "error_restoring", "error"];
+
+/// How many backup services a scenario may have.
+pub const HOSTS: RangeInclusive<u32> = 1..=16;
+/// The latest moment that a scenario may name: idle waiting is quick, not free.
+pub const LATEST_MOMENT: Span = Span(Duration::from_secs(86_400));
 
 /// A scenario under inspection and what was found wrong with it.
 pub struct Checker<'d> {
@@ -85,8 +94,8 @@ impl<'d> Checker<'d> {
                 self.wrong(&["drivers", &index], format!("driver `{driver}` is listed twice"));
             }
         }
-        if !(1..=99).contains(&scenario.backup_hosts) {
-            self.wrong(&["backup_hosts"], "`backup_hosts` is from 1 to 99");
+        if !HOSTS.contains(&scenario.backup_hosts) {
+            self.wrong(&["backup_hosts"], format!("`backup_hosts` is from 1 to {}", HOSTS.end()));
         }
         if scenario.gib.0 == 0 {
             self.wrong(&["gib"], "`gib` is at least one byte");
@@ -134,9 +143,20 @@ impl<'d> Checker<'d> {
             self.wrong(path, format!("unknown option `{name}`{}", hint(name, known)));
             return;
         }
-        if option_text(value).is_none() {
-            let kind = value.type_str();
-            self.wrong(path, format!("option `{name}` is a string, number, boolean or list of strings, not a {kind}"));
+        match option_text(value) {
+            None => {
+                let kind = value.type_str();
+                let message = format!("option `{name}` is a string, number, boolean or list of strings, not a {kind}");
+                self.wrong(path, message);
+            }
+            Some(text) => {
+                if let Err(error) = Options::default().set(name, &text) {
+                    self.wrong(path, error.what.clone());
+                }
+            }
+        }
+        if value.as_integer().is_some_and(|number| number > i64::from(u32::MAX)) {
+            self.wrong(path, format!("option `{name}` is at most {}", u32::MAX));
         }
         if !readers.is_empty() && !readers.iter().any(|preset| preset.reads(name)) {
             let drivers: Vec<&str> = readers.iter().map(|preset| preset.name).collect();

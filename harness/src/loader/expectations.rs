@@ -2,7 +2,7 @@
 
 use clinker_model::scenario::Scenario;
 
-use super::check::{BACKUP_STATUSES, Checker, VOLUME_STATUSES};
+use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, VOLUME_STATUSES};
 
 impl Checker<'_> {
     pub fn expectations(&mut self) {
@@ -46,6 +46,10 @@ impl Checker<'_> {
 
     /// A given end lies after everything asked for.
     fn end(&mut self) {
+        let named = super::plan::moments(self.scenario).chain(self.scenario.end);
+        if let Some(latest) = named.max().filter(|latest| *latest > LATEST_MOMENT) {
+            self.wrong(&[], format!("{latest} is after {LATEST_MOMENT}, the latest moment that a scenario may name"));
+        }
         if let Some(end) = self.scenario.end
             && let Some(latest) = super::plan::moments(self.scenario).max().filter(|latest| *latest > end)
         {

@@ -1,7 +1,7 @@
 //! Checks of `[[fault]]`: one kind each, a target that exists, times in order.
 
-use clinker_model::Fault;
 use clinker_model::fault::Matching;
+use clinker_model::{Fault, Span};
 
 use super::check::Checker;
 use super::suggest::hint;
@@ -91,8 +91,8 @@ impl Checker<'_> {
                 if crash.nth == 0 {
                     self.wrong(&path("nth"), "`nth` counts from 1");
                 }
-                if crash.point.as_deref().is_some_and(|point| !point.contains('.')) {
-                    self.wrong(&path("point"), "`point` is `<port>.<call>`, such as `db.op_finish` or `fs.rename`");
+                if let Some(point) = &crash.point {
+                    self.known(&path("point"), "crash point", point, POINTS);
                 }
             }
             Fault::Corrupt(stored) | Fault::Truncate(stored) | Fault::Lose(stored) => {
@@ -105,6 +105,10 @@ impl Checker<'_> {
                 }
             }
             Fault::Skew(skew) if skew.seconds == 0 => self.wrong(&path("seconds"), "`seconds` 0 is no skew"),
+            Fault::Skew(skew) if skew.seconds.unsigned_abs() > MOST_SKEW => {
+                self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
+            }
+            Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
             _ => {}
         }
     }
@@ -133,6 +137,22 @@ impl Checker<'_> {
         }
     }
 }
+
+/// The points of a process, `<port>.<call>`, at which it can be made to end.
+#[rustfmt::skip]
+const POINTS: &[&str] = &[
+    "bus.acknowledge", "bus.cast", "bus.consume", "bus.notify",
+    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.backup_get",
+    "db.cleanup_list", "db.cleanup_one", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
+    "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
+    "db.service_list", "db.service_register", "db.volume_create", "db.volume_get",
+    "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
+    "fs.sync_dir", "fs.write",
+    "net.connect",
+    "volumes.attach", "volumes.detach",
+];
+/// Seconds; clocks are written as dates with four digits of year.
+const MOST_SKEW: u64 = 10 * 365 * 86_400;
 
 fn needs_http(fault: &Fault) -> bool {
     matches!(

@@ -16,7 +16,8 @@ use std::fmt;
 
 use clinker_model::scenario::Scenario;
 
-pub use plan::plan;
+pub use check::{HOSTS, LATEST_MOMENT};
+pub use plan::{fits, plan};
 
 use locate::Document;
 

@@ -15,6 +15,11 @@ use super::presets::{BLOCK, CHUNK, Preset, preset};
 const TAIL: u64 = 12_345;
 /// How long after the last thing asked for a run may go on, unless the scenario says when it ends.
 const AFTERWARDS: Span = Span(std::time::Duration::from_secs(600));
+/// Volumes and objects are held in memory, several times over.
+const MOST_CHUNK: ByteSize = ByteSize(16 << 20);
+const MOST_VOLUME: ByteSize = ByteSize(256 << 20);
+/// Chunks of a volume.
+const MOST_CHUNKS: u64 = 4096;
 const TICK: Span = Span(std::time::Duration::from_millis(10));
 
 /// Makes every choice for one driver and one seed. `name` is `<area>/<scenario>`.
@@ -27,8 +32,9 @@ pub fn plan(scenario: &Scenario, name: &str, driver: &str, seed: u64) -> Result<
     let options = options(scenario, preset)?;
     let faults = faults(scenario)?;
     let chunk = size(&options, preset.chunk_option, CHUNK);
+    ensure!(chunk <= MOST_CHUNK, "plan {name} for {driver}: chunk {chunk} is more than {MOST_CHUNK}");
     let latest = moments(scenario).max().unwrap_or_default();
-    Ok(Plan {
+    let plan = Plan {
         scenario: name.to_owned(),
         about: scenario.about.clone(),
         driver: driver.to_owned(),
@@ -46,7 +52,28 @@ pub fn plan(scenario: &Scenario, name: &str, driver: &str, seed: u64) -> Result<
         faults,
         steps: steps(scenario)?,
         expect: scenario.expect.clone(),
-    })
+    };
+    fits(&plan).with_context(|| format!("plan {name} for {driver}"))?;
+    Ok(plan)
+}
+
+/// Whether a run of the plan stays within memory and patience.
+///
+/// # Errors
+/// A chunk that is no whole number of blocks; a chunk or a volume that is too large, or that has too many chunks.
+pub fn fits(plan: &Plan) -> Result<()> {
+    let (chunk, block) = (plan.chunk, plan.block);
+    ensure!(
+        chunk.0 > 0 && block.0 > 0 && chunk.0.is_multiple_of(block.0),
+        "chunk {chunk} is not a multiple of block {block}"
+    );
+    ensure!(chunk <= MOST_CHUNK, "chunk {chunk} is more than {MOST_CHUNK}");
+    for PlannedVolume { name, size, .. } in &plan.volumes {
+        ensure!(*size <= MOST_VOLUME, "volume `{name}`: size {size} is more than {MOST_VOLUME}");
+        let chunks = size.0.div_ceil(chunk.0);
+        ensure!(chunks <= MOST_CHUNKS, "volume `{name}`: {chunks} chunks of {chunk} are more than {MOST_CHUNKS}");
+    }
+    Ok(())
 }
 
 /// The preset's options, over them the scenario's, over them those of `options.<driver>`.

@@ -6,6 +6,7 @@ use clinker_model::plan::Step;
 use clinker_model::scenario::{Restore, Set};
 
 use super::check::{BACKUP_STATUSES, Checker, KINDS, VOLUME_STATUSES};
+use super::plan::existing_volumes;
 use super::suggest::hint;
 
 /// The names that steps so far have made.
@@ -50,6 +51,9 @@ impl Checker<'_> {
         let path = ["do", index, step.name(), "backup"];
         match step {
             Step::Create(create) => {
+                if create.name.is_empty() {
+                    self.wrong(&["do", index, "create", "as"], "`as` is empty: it names the backup for later steps");
+                }
                 if !names.backups.insert(&create.name) {
                     let message = format!("backup `{}` is created twice: every `as` is its own", create.name);
                     self.wrong(&["do", index, "create", "as"], message);
@@ -75,7 +79,7 @@ impl Checker<'_> {
         match (&restore.volume, &restore.new) {
             (Some(_), None) => {}
             (None, Some(new)) => {
-                let taken = self.scenario.volumes.iter().any(|volume| volume.name == *new);
+                let taken = existing_volumes(self.scenario).contains(&new.as_str());
                 if taken || !names.new_volumes.insert(new) {
                     let message = format!("volume `{new}` exists already: `new` names one that the call creates");
                     self.wrong(&["do", index, "restore", "new"], message);

@@ -124,7 +124,7 @@ fn the_frame_is_checked() {
     check("[\"swift\", \"swift-v3\"]", "[]", "`drivers` is empty: name at least one of swift, swift-v3");
     check("\"swift-v3\"]", "\"swfit-v3\"]", "unknown driver `swfit-v3`; did you mean `swift-v3`?");
     check("\"swift-v3\"]", "\"swift\"]", "driver `swift` is listed twice");
-    check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 99");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 16");
     check("\"swift-v3\"]", "\"swift-v3\"]\ngeometry.chunk = \"10KiB\"", "chunk 10240 is not a multiple of block 4096");
     check("\"swift-v3\"]", "\"swift-v3\"]\nend = \"150s\"", "`end` 150s is before something asked for at 200s");
     check("[[fault]]", "[[volume]]\nname = \"v\"\nstatus = \"avalable\"\n[[fault]]", "did you mean `available`?");
@@ -233,4 +233,25 @@ fn the_reference_lists_every_fault_check_step_and_preset() {
 #[test]
 fn the_references_example_is_the_one_tested_here() {
     assert!(include_str!("../../../docs/scenario-format.md").contains(EXAMPLE));
+}
+
+#[test]
+fn what_could_never_work_is_pointed_at() {
+    let option = |text: &str| format!("options.{text}");
+    let periodic = "options.backup_periodic_initialization = true";
+    check(periodic, &option("backup_periodic_initialization = -5"), "x.toml:3:9: ");
+    check(periodic, &option("periodic_interval = 0"), "expected a whole number of at least 1");
+    check(periodic, &option("periodic_interval = 9223372036854775807"), "is at most 4294967295");
+    check(periodic, &option("backup_compression_algorithm = \"lzma\""), "expected one of none");
+    check("as = \"first\"", "as = \"\"", "`as` is empty");
+    let refuse = "refuse = { host = \"store\" }";
+    let crash =
+        |point: &str| format!("crash = {{ host = \"backup-host-1\", restart_after = \"1s\", point = \"{point}\" }}");
+    check(refuse, &crash("db.op_finsh"), "unknown crash point `db.op_finsh`; did you mean `db.op_finish`?");
+    check(refuse, &crash("."), "unknown crash point `.`");
+    check(refuse, "skew = { host = \"backup-host-1\", seconds = -9223372036854775808 }", "`seconds` is at most");
+    check(refuse, "lag = { by = \"0s\" }", "`by` 0s is no lag");
+    check("until = \"130s\"", "until = \"25h\"", "90000s is after 86400s");
+    let taken = "[[do]]\nrestore = { backup = \"first\", new = \"vol-1\" }\n\n[expect]";
+    check("[expect]", taken, "volume `vol-1` exists already");
 }
