@@ -1,7 +1,6 @@
 //! From a run to its result: the checkers' findings, the golden, one verdict.
 
 use clinker_judge::{golden, judge};
-use clinker_model::History;
 use clinker_model::plan::Plan;
 use clinker_model::verdict::{Finding, Outcome, RunResult, Verdict};
 
@@ -83,9 +82,4 @@ fn empty(plan: &Plan) -> RunResult {
         wall_ms: 0,
         replay: format!("clinker replay {}", crate::token::Token::of(plan)),
     }
-}
-
-/// The findings on a history from a file.
-pub fn examine_history(history: &History) -> Vec<Finding> {
-    judge(history)
 }

@@ -6,7 +6,6 @@
 pub mod fault;
 pub mod history;
 pub mod journal;
-pub mod jsonl;
 pub mod plan;
 pub mod scenario;
 pub mod units;

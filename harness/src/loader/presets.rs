@@ -119,12 +119,6 @@ impl Preset {
     }
 }
 
-/// Values of options that must appear nowhere.
-pub fn secrets(options: &BTreeMap<String, String>) -> Vec<String> {
-    let secret = |name: &str| name.ends_with("_key") || name.ends_with("_password");
-    options.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value.clone()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,11 +137,5 @@ mod tests {
         assert!(!posix.reads("backup_swift_url"));
         assert!(posix.reads("backup_posix_path"));
         assert!(posix.reads("backup_compression_algorithm"));
-    }
-
-    #[test]
-    fn keys_are_secrets() {
-        let options = preset("swift-v3").expect("swift-v3 is a preset").options(CHUNK, BLOCK);
-        assert_eq!(secrets(&options), ["backup-secret-pass"]);
     }
 }
