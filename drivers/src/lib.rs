@@ -14,6 +14,7 @@ pub mod http;
 pub mod options;
 pub mod posix;
 pub mod registry;
+pub mod s3;
 pub mod swift;
 
 pub use capability::Capabilities;

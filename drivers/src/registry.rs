@@ -8,6 +8,7 @@ use crate::chunked::ChunkedDriver;
 use crate::chunked::decisions::{EngineDecisions, Production};
 use crate::chunked::store::ChunkStore;
 use crate::posix::PosixStore;
+use crate::s3::S3Store;
 use crate::swift::SwiftStore;
 use crate::{BackupDriver, Error, Kind, Options, Result};
 
@@ -26,6 +27,11 @@ pub static DRIVERS: &[DriverInfo] = &[
         short_name: "swift",
         class_path: "cinder.backup.drivers.swift.SwiftBackupDriver",
         store: |options, env| Ok(Arc::new(SwiftStore::new(options, env)?)),
+    },
+    DriverInfo {
+        short_name: "s3",
+        class_path: "cinder.backup.drivers.s3.S3BackupDriver",
+        store: |options, env| Ok(Arc::new(S3Store::new(options, env)?)),
     },
     DriverInfo {
         short_name: "posix",
@@ -97,7 +103,7 @@ mod tests {
         };
         check("posx", "did you mean posix?");
         check("cinder.backup.drivers.posix.PosixDriver", "did you mean cinder.backup.drivers.posix.PosixBackupDriver?");
-        check("tape", "expected one of swift, posix or its class path");
+        check("tape", "expected one of swift, s3, posix or its class path");
     }
 
     #[test]

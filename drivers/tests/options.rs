@@ -131,7 +131,7 @@ host = backup-1
 backup_swift_key = 's3cret key'
 state_path: /srv/cinder
 debug = true
-backup_s3_endpoint_url = http://s3
+backup_ceph_user = cinder
 backup_driver_status_check_interval = 30
 swift_catalog_info = object-store
     :swift:publicURL
@@ -146,7 +146,7 @@ backup_use_temp_snapshot = true
     assert_eq!(options.backup_driver_stats_polling_interval, 30);
     assert_eq!(options.swift_catalog_info, "object-store\n:swift:publicURL");
     assert_eq!(options.expand(&options.backup_posix_path), "/srv/cinder/backup");
-    assert_eq!(ignored, ["debug", "backup_s3_endpoint_url", "[lvm] volume_driver", "[lvm] backup_use_temp_snapshot"]);
+    assert_eq!(ignored, ["debug", "backup_ceph_user", "[lvm] volume_driver", "[lvm] backup_use_temp_snapshot"]);
     assert_eq!(options.secrets(), ["s3cret key"]);
     assert!(!format!("{options:?}").contains("s3cret"));
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clinker_env::{BoxStream, Net};
+use clinker_env::{BoxStream, Env};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::tls::Tls;
 use super::{Method, Request, Response};
 use crate::{Error, Kind, Result};
 
@@ -34,10 +35,10 @@ pub(super) struct Failed {
 }
 
 impl Connection {
-    pub(super) async fn open(net: &dyn Net, request: &Request, limit: Duration) -> Result<Connection> {
-        let Request { target, url, .. } = request;
-        let stream = match timeout(limit, net.connect(url.host(), url.port())).await {
-            Ok(connected) => connected.map_err(|error| no_connection(target, error))?,
+    pub(super) async fn open(env: &Env, tls: &Tls, request: &Request, limit: Duration) -> Result<Connection> {
+        let Request { target, .. } = request;
+        let stream = match timeout(limit, connect(env, tls, request)).await {
+            Ok(connected) => connected?,
             Err(_) => return Err(mute(target, limit)),
         };
         let traffic = Traffic::default();
@@ -79,6 +80,12 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+async fn connect(env: &Env, tls: &Tls, request: &Request) -> Result<BoxStream> {
+    let Request { target, url, .. } = request;
+    let stream = env.net.connect(url.host(), url.port()).await.map_err(|error| no_connection(target, error))?;
+    if url.is_tls() { tls.wrap(env, target, url, stream).await } else { Ok(stream) }
 }
 
 async fn send_and_read(

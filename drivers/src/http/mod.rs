@@ -1,28 +1,38 @@
-//! One HTTP client for every driver: plain HTTP/1.1 over [`clinker_env::Net`], time-outs on everything, reuse.
+//! One HTTP client for every driver: HTTP/1.1 over [`clinker_env::Net`], time-outs on everything, reuse.
 //!
-//! Knows no store: drivers build requests and judge statuses. What to send again and when is in [`retry`].
+//! The client knows no store: drivers build requests and judge statuses. What to send again and when is in [`retry`].
+//! What drivers of object stores share is in [`call`] (one request, and what its status means) and [`objects`] (which
+//! requests make up an operation).
 
+pub(crate) mod call;
 mod connection;
+pub(crate) mod objects;
 pub mod retry;
+mod tls;
 mod url;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clinker_env::Net;
+use clinker_env::Env;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use hyper::Method;
 pub use retry::{Failure, RetryPolicy};
+pub use tls::TlsOptions;
 pub use url::Url;
 
 use crate::{Error, Kind, Result};
 use connection::Connection;
+use tls::Tls;
 
-/// Idle connections kept per server.
+/// Idle connections kept per server, unless told otherwise.
 const IDLE_MAX: usize = 8;
+
+/// Idle connections by server.
+type Idle = BTreeMap<(bool, String, u16), Vec<Connection>>;
 
 /// A request with its whole body. Answers are read whole, too.
 #[derive(Clone)]
@@ -83,16 +93,29 @@ impl Response {
 
 /// Sends requests and keeps connections for the next ones. Shared by reference between operations.
 pub struct HttpClient {
-    net: Arc<dyn Net>,
+    env: Env,
     timeout: Duration,
-    idle: Mutex<BTreeMap<(String, u16), Vec<Connection>>>,
+    tls: Tls,
+    idle_max: usize,
+    idle: Mutex<Idle>,
 }
 
 impl HttpClient {
     /// `timeout` bounds the connect, and the time without a byte moving in either direction while a request is in
     /// flight. It is no total limit: a slow server is waited for, a mute one is given up.
-    pub fn new(net: Arc<dyn Net>, timeout: Duration) -> HttpClient {
-        HttpClient { net, timeout, idle: Mutex::new(BTreeMap::new()) }
+    pub fn new(env: &Env, timeout: Duration) -> HttpClient {
+        let tls = Tls::new(TlsOptions::default());
+        HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default() }
+    }
+
+    /// How certificates of `https` servers are checked; by the system's authorities otherwise.
+    pub fn with_tls(self, options: TlsOptions) -> HttpClient {
+        HttpClient { tls: Tls::new(options), ..self }
+    }
+
+    /// Keeps at most so many idle connections per server.
+    pub fn with_idle_max(self, idle_max: usize) -> HttpClient {
+        HttpClient { idle_max, ..self }
     }
 
     /// Sends the request once and reads the whole answer, whatever its status.
@@ -111,7 +134,7 @@ impl HttpClient {
                 outcome => return self.keep(request, connection, outcome),
             }
         }
-        let mut connection = Connection::open(&*self.net, request, self.timeout).await?;
+        let mut connection = Connection::open(&self.env, &self.tls, request, self.timeout).await?;
         let outcome = connection.exchange(request, self.timeout).await;
         self.keep(request, connection, outcome)
     }
@@ -138,7 +161,7 @@ impl HttpClient {
         if (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
             let mut idle = self.idle.lock().expect("no panic while locked");
             let connections = idle.entry(request.url.server()).or_default();
-            if connections.len() < IDLE_MAX {
+            if connections.len() < self.idle_max {
                 connections.push(connection);
             }
         }

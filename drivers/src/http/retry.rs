@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clinker_env::Rng;
+
 use crate::{Error, Result};
 
 /// The longest wait between two requests, also when a server asks for more.
@@ -36,7 +38,19 @@ impl RetryPolicy {
     pub const ONCE: RetryPolicy = RetryPolicy { attempts: 1, first_delay: Duration::ZERO, cap: DELAY_MAX };
 
     /// Runs `attempt` until it succeeds, fails for good, or the attempts are used up; fails with the last error.
-    pub async fn run<T, F>(&self, mut attempt: impl FnMut() -> F) -> Result<T>
+    pub async fn run<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.run_with(attempt, |delay| delay).await
+    }
+
+    /// As [`RetryPolicy::run`], with every wait changed by `spread`, which never undercuts what the server asked for.
+    pub async fn run_with<T, F>(
+        &self,
+        mut attempt: impl FnMut() -> F,
+        spread: impl Fn(Duration) -> Duration,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -50,17 +64,25 @@ impl RetryPolicy {
             if !failure.error.retry || sent >= self.attempts {
                 return Err(failure.error);
             }
-            let delay = self.delay(sent, failure.retry_after);
+            let asked = failure.retry_after.unwrap_or_default().min(self.cap);
+            let delay = spread(self.delay(sent)).max(asked);
             tracing::warn!(reason = %failure.error, attempt = sent, ?delay, "sending a request again");
             tokio::time::sleep(delay).await;
         }
     }
 
-    /// The wait after `sent` requests: doubling, and no shorter than the server asked for, within the cap.
-    fn delay(&self, sent: u64, retry_after: Option<Duration>) -> Duration {
+    /// The wait after `sent` requests: doubling, within the cap.
+    fn delay(&self, sent: u64) -> Duration {
         let factor = u32::try_from(sent - 1).ok().and_then(|doublings| 1u32.checked_shl(doublings)).unwrap_or(u32::MAX);
-        self.first_delay.saturating_mul(factor).max(retry_after.unwrap_or_default()).min(self.cap)
+        self.first_delay.saturating_mul(factor).min(self.cap)
     }
+}
+
+/// A random share of `delay`, so that clients that failed together do not come back together.
+pub fn spread(rng: &dyn Rng, delay: Duration) -> Duration {
+    let share = u128::from(rng.next_u64("jitter") >> 32);
+    // Below `delay`, so it fits.
+    Duration::from_nanos(u64::try_from((delay.as_nanos() * share) >> 32).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -110,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_attempts_do_not_overflow_the_delay() {
         let policy = RetryPolicy { attempts: u64::MAX, first_delay: Duration::from_secs(2), cap: DELAY_MAX };
-        assert_eq!(policy.delay(u64::MAX, None), DELAY_MAX);
-        assert_eq!(policy.delay(33, None), DELAY_MAX);
+        assert_eq!(policy.delay(u64::MAX), DELAY_MAX);
+        assert_eq!(policy.delay(33), DELAY_MAX);
     }
 }

@@ -1,10 +1,11 @@
-//! Plain-HTTP URLs: host, port and path, checked once where they enter.
+//! HTTP URLs: scheme, host, port and path, checked once where they enter.
 
 use crate::{Error, Kind, Result};
 
-/// An `http` URL. The path begins with `/`, is percent-encoded, and may end in a query.
+/// An `http` URL, or `https` where TLS is built in. The path begins with `/`, is percent-encoded, and may end in a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
+    tls: bool,
     host: String,
     port: u16,
     path: String,
@@ -15,11 +16,12 @@ impl Url {
     pub fn parse(origin: &str, text: &str) -> Result<Url> {
         let refuse = |why: &str| Error::new(Kind::InvalidConfig, format!("{origin}: {why}, expected {FORM}"));
         let (scheme, rest) = text.split_once("://").ok_or_else(|| refuse("not a URL"))?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err(refuse("TLS is not built in")),
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" if cfg!(feature = "tls") => true,
+            "https" => return Err(refuse("TLS is not built in (cargo feature `tls` of clinker-drivers)")),
             _ => return Err(refuse("not an http URL")),
-        }
+        };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         // Not shown in the error: it would be a credential.
@@ -29,9 +31,10 @@ impl Url {
         if path.bytes().any(|b| !b.is_ascii_graphic()) || path.contains(['#', '"', '<', '>']) {
             return Err(refuse("its path is not percent-encoded"));
         }
-        let (host, port) = split_port(authority).ok_or_else(|| refuse("its host or port is wrong"))?;
+        let (host, port) =
+            split_port(authority, if tls { "443" } else { "80" }).ok_or_else(|| refuse("its host or port is wrong"))?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Url { host, port, path })
+        Ok(Url { tls, host, port, path })
     }
 
     /// The same server's URL for `path`, which begins with `/` and is percent-encoded.
@@ -49,6 +52,11 @@ impl Url {
         self.path.trim_end_matches('/').rsplit('/').next().unwrap_or("")
     }
 
+    /// Whether it is `https`.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -61,26 +69,27 @@ impl Url {
         &self.path
     }
 
-    pub(super) fn server(&self) -> (String, u16) {
-        (self.host.clone(), self.port)
+    /// What a connection is good for.
+    pub(super) fn server(&self) -> (bool, String, u16) {
+        (self.tls, self.host.clone(), self.port)
     }
 
     /// The `Host` header's value.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == 80 { host } else { format!("{host}:{}", self.port) }
+        if self.port == (if self.tls { 443 } else { 80 }) { host } else { format!("{host}:{}", self.port) }
     }
 }
 
 const FORM: &str = "http://host[:port]/path";
 
-fn split_port(authority: &str) -> Option<(String, u16)> {
+fn split_port(authority: &str, default: &'static str) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let (host, rest) = inner.split_once(']')?;
-            (host, rest.strip_prefix(':').or(rest.is_empty().then_some("80"))?)
+            (host, rest.strip_prefix(':').or(rest.is_empty().then_some(default))?)
         }
-        None => authority.split_once(':').unwrap_or((authority, "80")),
+        None => authority.split_once(':').unwrap_or((authority, default)),
     };
     let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
     let port = port.parse().ok().filter(|&port| port != 0)?;
@@ -97,7 +106,7 @@ mod tests {
             (Ok(url), Ok(expected)) => assert_eq!((url.host(), url.port(), url.path()), expected),
             (Err(error), Err(expected)) => {
                 assert_eq!(error.kind, Kind::InvalidConfig);
-                assert_eq!(error.what, format!("option x: {expected}, expected http://host[:port]/path"));
+                assert_eq!(error.what, format!("option x: {expected}, expected {FORM}"));
             }
             (got, expected) => panic!("{text}: {got:?}, expected {expected:?}"),
         }
@@ -112,8 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_reached_by_plain_http_is_refused() {
-        check("https://swift/v1", Err("TLS is not built in"));
+    fn tls_is_there_or_its_feature_is_named() {
+        #[cfg(feature = "tls")]
+        {
+            check("https://swift/v1", Ok(("swift", 443, "/v1")));
+            let url = Url::parse("option x", "https://[::1]:8443/").unwrap();
+            assert_eq!((url.is_tls(), url.authority().as_str()), (true, "[::1]:8443"));
+        }
+        #[cfg(not(feature = "tls"))]
+        check("https://swift/v1", Err("TLS is not built in (cargo feature `tls` of clinker-drivers)"));
+    }
+
+    #[test]
+    fn what_cannot_be_reached_by_http_is_refused() {
         check("ftp://swift", Err("not an http URL"));
         check("swift:8080", Err("not a URL"));
         check("http://me:hunter2@swift/", Err("has a user name in it"));

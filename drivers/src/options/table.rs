@@ -75,6 +75,7 @@ type Text = Option<String>;
 
 const COMPRESSION: Limits = OneOfAnyCase(&["none", "off", "no", "zlib", "gzip", "bz2", "bzip2", "zstd"]);
 const AUTH_MODES: Limits = OneOf(&["per_user", "single_user"]);
+const RETRY_MODES: Limits = OneOf(&["legacy", "standard", "adaptive"]);
 const AUTH_VERSIONS: Limits = OneOf(&["1", "2", "3"]);
 
 #[rustfmt::skip]
@@ -132,6 +133,28 @@ options! {
     backup_swift_service_auth: bool = false, Any, "whether a service token is sent as well; not supported, must be off";
     backup_swift_region_name: Text = None, Any, "region to choose in a catalog";
     backup_swift_timeout: u64 = 60, Min(1), "seconds without a byte moving after which a request is given up";
+    backup_swift_ca_cert_file: Text = None, Any, "file of the certificate authorities to trust; unset = the system's";
+    backup_swift_auth_insecure: bool = false, Any, "whether any certificate of an https server is taken";
+    // S3
+    backup_s3_endpoint_url: Text = None, Any, "URL of the S3 server; buckets are addressed by path";
+    backup_s3_store_access_key: Text = None, Any, "access key id";
+    backup_s3_store_secret_key: Option<Secret> = None, Any, "secret access key";
+    backup_s3_store_bucket: String = text("volumebackups"), NotEmpty, "bucket of backups that name none";
+    backup_s3_region_name: String = text("us-east-1"), NotEmpty, "region that requests are signed for, and in which buckets are created";
+    backup_s3_object_size: u64 = 52_428_800, Min(1), "bytes of the volume per object";
+    backup_s3_block_size: u64 = 32_768, Min(1), "bytes per hash; must divide backup_s3_object_size";
+    backup_s3_enable_progress_timer: bool = true, Any, "whether the progress timer sends notes";
+    backup_s3_http_proxy: Text = None, Any, "proxy of http URLs; not supported, must be empty";
+    backup_s3_https_proxy: Text = None, Any, "proxy of https URLs; not supported, must be empty";
+    backup_s3_timeout: f64 = 60.0, Above(0), "seconds without a byte moving after which a request is given up";
+    backup_s3_max_pool_connections: u64 = 10, Min(1), "idle connections that are kept";
+    backup_s3_retry_max_attempts: u64 = 4, Any, "times a failed request is sent again";
+    backup_s3_retry_mode: String = text("legacy"), RETRY_MODES, "waits before a request is sent again: legacy = 2 s, doubling up to 64; standard = a random share of 1 s, doubling up to 20; adaptive = as standard, and every request waits while the server throttles one";
+    backup_s3_verify_ssl: bool = true, Any, "whether the certificate of an https server is checked";
+    backup_s3_ca_cert_file: Text = None, Any, "file of the certificate authorities to trust; unset = the system's";
+    backup_s3_md5_validation: bool = true, Any, "whether puts carry Content-MD5";
+    backup_s3_sse_customer_key: Option<Secret> = None, Any, "key of 32 characters with which the server encrypts objects (SSE-C); needs backup_s3_sse_customer_algorithm";
+    backup_s3_sse_customer_algorithm: Text = None, Any, "algorithm of that encryption, AES256; needs backup_s3_sse_customer_key";
     // POSIX
     backup_file_size: u64 = 1_999_994_880, Min(1), "bytes of the volume per file";
     backup_sha_block_size_bytes: u64 = 32_768, Min(1), "bytes per hash; must divide backup_file_size";
@@ -153,9 +176,6 @@ pub(super) const ELSEWHERE: &[&str] = &[
     "backup_mount_attempts",
     "backup_mount_options",
     "backup_mount_point_base",
-    "backup_s3_",
     "backup_share",
-    "backup_swift_auth_insecure",
-    "backup_swift_ca_cert_file",
     "backup_use_temp_snapshot",
 ];

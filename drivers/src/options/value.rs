@@ -27,6 +27,8 @@ pub enum Limits {
     Any,
     /// A number of at least this much.
     Min(i64),
+    /// A number of more than this.
+    Above(i64),
     NotEmpty,
     OneOf(&'static [&'static str]),
     /// As `OneOf`, in any letter case; kept in lower case.
@@ -83,6 +85,32 @@ macro_rules! number {
 
 number!(u64, "int", "a whole number");
 number!(i64, "int", "a whole number");
+
+impl Value for f64 {
+    const KIND: &'static str = "float";
+
+    fn parse(text: &str, limits: Limits) -> Result<f64, String> {
+        let (least, above) = match limits {
+            Limits::Min(least) => (format!(" of at least {least}"), None),
+            Limits::Above(least) => (format!(" above {least}"), Some(least)),
+            _ => (String::new(), None),
+        };
+        match text.parse::<f64>() {
+            Ok(value)
+                if value.is_finite()
+                    && above.is_none_or(|above| value > above as f64)
+                    && !matches!(limits, Limits::Min(least) if value < least as f64) =>
+            {
+                Ok(value)
+            }
+            _ => Err(wrong(text, &format!("a number{least}"))),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
 
 impl Value for bool {
     const KIND: &'static str = "bool";

@@ -6,8 +6,9 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::catalog::{TokenAnswer, Wanted};
-use super::client::{SWIFT, encoded, refused};
+use super::client::SWIFT;
 use crate::context::RequestContext;
+use crate::http::call::{encoded, refused};
 use crate::http::{Failure, HttpClient, Method, Request, Response, Url};
 use crate::{Error, Kind, Options, Result, Secret};
 

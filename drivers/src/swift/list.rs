@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
-use super::client::{Call, Client, SWIFT, container_path, encoded};
+use super::client::{Client, SWIFT};
 use crate::context::RequestContext;
+use crate::http::call::{Call, Effort, container_path, encoded};
+use crate::http::objects::{add_page, senseless};
 use crate::http::{Method, Response};
 use crate::{Error, Kind, Result};
 
@@ -30,7 +32,7 @@ pub(super) async fn list(
             path.push_str(&encoded(last));
         }
         let call = Call::new(Method::GET, what.as_str(), path).or_status(404);
-        let response = client.send(context, client.data_effort(), call).await?;
+        let response = client.send(context, Effort::Full, call).await?;
         if response.status == 404 {
             return missing(client, context, container, &what, names).await;
         }
@@ -38,17 +40,7 @@ pub(super) async fn list(
         if page.is_empty() {
             return Ok(names);
         }
-        for name in page {
-            // A delete removes what is listed: a name of something else must never get in.
-            if !name.starts_with(prefix) {
-                return Err(senseless(&what, "listed a name without the prefix"));
-            }
-            // Also what keeps a server that ignores the marker from being asked for ever.
-            if names.last().is_some_and(|last| *last >= name) {
-                return Err(senseless(&what, "listed names out of order"));
-            }
-            names.push(name);
-        }
+        add_page(SWIFT, &what, prefix, &mut names, page)?;
     }
 }
 
@@ -65,9 +57,9 @@ async fn missing(
 ) -> Result<Vec<String>> {
     let head = |what: String, path: String| Call::new(Method::HEAD, what, path);
     let account = head("head of the account".to_owned(), String::new());
-    client.send(context, client.data_effort(), account).await?;
+    client.send(context, Effort::Full, account).await?;
     let held = head(format!("head of container {container}"), container_path(container)).or_status(404);
-    let held = client.send(context, client.data_effort(), held).await?;
+    let held = client.send(context, Effort::Full, held).await?;
     if held.is_success() || !listed.is_empty() {
         return Err(Error::new(Kind::NotFound, format!("{what}: {SWIFT} answered 404")));
     }
@@ -79,10 +71,6 @@ fn page(what: &str, response: &Response) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let entries: Vec<Entry> = serde_json::from_slice(&response.body)
-        .map_err(|error| senseless(what, "answered a list that is not JSON").with_source(error))?;
+        .map_err(|error| senseless(SWIFT, what, "answered a list that is not JSON").with_source(error))?;
     Ok(entries.into_iter().map(|entry| entry.name).collect())
-}
-
-fn senseless(what: &str, happened: &str) -> Error {
-    Error::new(Kind::Internal, format!("{what}: {SWIFT} {happened}"))
 }

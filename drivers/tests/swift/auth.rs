@@ -141,8 +141,8 @@ async fn an_answer_without_what_is_needed_makes_no_sense() {
         ),
         (
             V1,
-            answer(200, &[("X-Storage-Url", "https://swift/v1/a"), ("X-Auth-Token", TOKEN)], b""),
-            "invalid_config: put of o-1: the object store's URL in the catalog or answer: TLS is not built in, \
+            answer(200, &[("X-Storage-Url", "ftp://swift/v1/a"), ("X-Auth-Token", TOKEN)], b""),
+            "invalid_config: put of o-1: the object store's URL in the catalog or answer: not an http URL, \
              expected http://host[:port]/path",
         ),
     ] {

@@ -38,14 +38,8 @@ async fn an_option_that_cannot_work_is_named() {
         (
             V1,
             "backup_swift_auth_url",
-            "https://swift/auth",
-            format!("invalid_config: option backup_swift_auth_url: TLS is not built in, {url}"),
-        ),
-        (
-            PER_USER,
-            "backup_swift_url",
-            "https://swift/v1/AUTH_",
-            format!("invalid_config: option backup_swift_url: TLS is not built in, {url}"),
+            "ftp://swift/auth",
+            format!("invalid_config: option backup_swift_auth_url: not an http URL, {url}"),
         ),
         (PER_USER, "backup_swift_url", "swift", format!("invalid_config: option backup_swift_url: not a URL, {url}")),
         (
@@ -85,6 +79,19 @@ async fn an_option_that_cannot_work_is_named() {
     ] {
         check_options(&[sets, &[(option, value)]], &expected);
     }
+}
+
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn without_tls_its_feature_is_named() {
+    let wrong = |option: &str| {
+        format!(
+            "invalid_config: option {option}: TLS is not built in (cargo feature `tls` of clinker-drivers), \
+             expected http://host[:port]/path"
+        )
+    };
+    check_options(&[V1, &[("backup_swift_auth_url", "https://swift/auth")]], &wrong("backup_swift_auth_url"));
+    check_options(&[PER_USER, &[("backup_swift_url", "https://swift/v1/AUTH_")]], &wrong("backup_swift_url"));
 }
 
 #[tokio::test(start_paused = true)]
