@@ -31,6 +31,22 @@ impl Stamp {
         http_date(second(-(-self.0).div_euclid(PER_SECOND)))
     }
 
+    /// S3's form in a listing of RGW's: milliseconds and `Z`.
+    pub fn iso_ms(self) -> String {
+        let date = self.whole_second().strftime("%Y-%m-%dT%H:%M:%S");
+        format!("{date}.{:03}Z", self.0.rem_euclid(PER_SECOND) / 100)
+    }
+
+    /// S3's form in a listing of Swift's s3api: the second of [`Stamp::last_modified`].
+    pub fn iso_whole(self) -> String {
+        second(-(-self.0).div_euclid(PER_SECOND)).strftime("%Y-%m-%dT%H:%M:%S.000Z").to_string()
+    }
+
+    /// The second in which it lies.
+    pub fn whole_second(self) -> Timestamp {
+        second(self.0.div_euclid(PER_SECOND))
+    }
+
     /// `last_modified` of a listing: microseconds, no zone.
     pub fn iso(self) -> String {
         let date = second(self.0.div_euclid(PER_SECOND)).strftime("%Y-%m-%dT%H:%M:%S");
@@ -62,6 +78,8 @@ mod tests {
         assert_eq!(stamp.text(), "1795289483.13314");
         assert_eq!(stamp.last_modified(), "Sat, 21 Nov 2026 19:31:24 GMT");
         assert_eq!(stamp.iso(), "2026-11-21T19:31:23.133140");
+        assert_eq!(stamp.iso_ms(), "2026-11-21T19:31:23.133Z");
+        assert_eq!(stamp.iso_whole(), "2026-11-21T19:31:24.000Z");
         assert_eq!(stamp.ago(Duration::from_secs(3)).text(), "1795289480.13314");
     }
 

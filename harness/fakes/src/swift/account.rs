@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::disk::{Account, take_meta};
 use super::listing::{Format, Params, json_page, plain_page, title};
 use super::{SwiftFake, pages};
 use crate::answer::Answer;
+use crate::disk::{Account, take_meta};
 use crate::server::Request;
 use crate::stamp::Stamp;
 

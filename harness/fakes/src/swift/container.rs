@@ -1,13 +1,11 @@
 //! Requests for a container.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
-use super::disk::{Container, Entry, take_meta};
 use super::listing::{Format, Params, json_page, plain_page, title};
 use super::{SwiftFake, pages};
 use crate::answer::Answer;
+use crate::disk::{Container, Entry, take_meta};
 use crate::server::Request;
 use crate::stamp::Stamp;
 
@@ -74,9 +72,9 @@ impl SwiftFake {
         let mut disk = self.disk();
         let held = disk.container(account, name).ok_or_else(pages::not_found)?;
         let head = request.method == "HEAD";
-        let entries = self.view(now, held, &request.target());
+        let entries = self.core.view(now, held, &request.target());
         if !head {
-            self.bite_listed(held, &params, &request.target());
+            self.core.bite_listed(held, |name| params.wants(name), &request.target());
         }
         let mut answer = Answer::new(if head { 204 } else { 200 }, params.format.content_type())
             .header("X-Container-Object-Count", entries.len())
@@ -97,25 +95,6 @@ impl SwiftFake {
             Format::Plain => plain_page(answer, page.map(|(name, _)| name)),
             Format::Json => json_page(answer, page.map(|(name, entry)| row(name, entry))),
         })
-    }
-
-    /// What the container's listing shows: its contents, or under a lag what they were.
-    fn view(&self, now: Stamp, held: &Container, target: &str) -> BTreeMap<String, Entry> {
-        let entries = held.entries();
-        let Some((id, by)) = self.core.faults.lag() else { return entries };
-        let stale = held.entries_at(now.ago(by));
-        if stale != entries {
-            self.core.bite(id, &format!("{target} shows the container of {} s ago", by.as_secs_f64()));
-        }
-        stale
-    }
-
-    /// A page that shows a damaged object, or would show a lost one, is a bite.
-    fn bite_listed(&self, held: &Container, params: &Params, target: &str) {
-        let damaged = held.objects.iter().flat_map(|(name, object)| object.damage.iter().map(move |id| (name, id)));
-        for (name, &id) in damaged.chain(&held.lost).filter(|(name, _)| params.wants(name)) {
-            self.core.bite(id, &format!("{target} lists {name}"));
-        }
     }
 }
 

@@ -1,15 +1,13 @@
 //! A Swift proxy with tempauth (v1 auth) or with Keystone tokens, as one strict server.
 //!
-//! [`disk`] holds what is stored, [`route`] reads the path, [`auth`] says who may, [`account`], [`container`],
-//! [`listing`] and [`object`] do what is asked, [`damage`] breaks stored objects, [`pages`] has the bodies of errors.
+//! [`crate::disk`] holds what is stored, [`route`] reads the path, [`auth`] says who may, [`account`], [`container`],
+//! [`listing`] and [`object`] do what is asked, [`crate::damage`] breaks stored objects, [`pages`] has the bodies of errors.
 //! Where Swift would do something that no backup driver needs (delimiters, large-object manifests, copies), the answer
 //! is 501, so that nothing is silently ignored.
 
 mod account;
 mod auth;
 mod container;
-mod damage;
-mod disk;
 mod info;
 mod listing;
 mod object;
@@ -25,11 +23,11 @@ use clinker_model::fault::Status;
 use clinker_model::{Fault, FaultId, FaultTarget, Journal, StoredObject};
 
 use crate::answer::Answer;
+use crate::disk::Disk;
 use crate::faults::FaultTable;
 use crate::server::{self, Core, Protocol, Request};
 use crate::stamp::{Stamp, http_date};
 use crate::tokens::{TokenRegistry, random_hex};
-use disk::Disk;
 use route::Route;
 
 /// What a tempauth user may do.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::disk::{Container, Object, take_meta};
 use super::listing::title;
 use super::{SwiftFake, pages};
 use crate::answer::Answer;
+use crate::disk::{Object, take_meta};
+use crate::range::{Wanted, parse_range};
 use crate::server::Request;
 use crate::stamp::Stamp;
 
@@ -35,7 +36,7 @@ impl SwiftFake {
         }
         let mut disk = self.disk();
         let held = disk.container(account, container).ok_or_else(pages::not_found)?;
-        self.bite_touched(held, name, request);
+        self.core.bite_touched(held, name, &request.method);
         match request.method.as_str() {
             "DELETE" if held.remove(name, now) => Ok(pages::empty(204)),
             "DELETE" => Err(pages::not_found()),
@@ -97,16 +98,6 @@ impl SwiftFake {
         held.store(name, object);
         Ok(pages::empty(201).header("Etag", etag).header("Last-Modified", now.last_modified()))
     }
-
-    /// A damaged object that is read, or a lost one that is looked for, is a bite.
-    fn bite_touched(&self, held: &Container, name: &str, request: &Request) {
-        let damage = held.objects.get(name).map(|object| &object.damage);
-        let read = matches!(request.method.as_str(), "GET" | "HEAD");
-        let damage = damage.filter(|_| read).into_iter().flatten();
-        for &id in damage.chain(held.lost.get(name)) {
-            self.core.bite(id, &format!("{} {name}", request.method));
-        }
-    }
 }
 
 fn quota(meta: &BTreeMap<String, String>) -> u64 {
@@ -156,60 +147,4 @@ fn read(request: &Request, object: &Object) -> Result<Answer, Answer> {
     };
     answer.head_length = answer.body.len() as u64;
     Ok(answer)
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Wanted {
-    Whole,
-    /// First and last byte.
-    Part(u64, u64),
-    Many,
-    Unsatisfiable,
-}
-
-/// A `Range` header; one that is not understood is ignored, as RFC 9110 has it.
-fn parse_range(range: &str, len: u64) -> Wanted {
-    let Some(ranges) = range.strip_prefix("bytes=") else { return Wanted::Whole };
-    if ranges.contains(',') {
-        return Wanted::Many;
-    }
-    let Some((first, last)) = ranges.split_once('-') else { return Wanted::Whole };
-    match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), Ok(last)) if first > last => Wanted::Whole,
-        (Ok(first), last) if last.is_ok() || ranges.ends_with('-') => {
-            if first >= len {
-                return Wanted::Unsatisfiable;
-            }
-            Wanted::Part(first, last.map_or(len - 1, |last| last.min(len - 1)))
-        }
-        (Err(_), Ok(suffix)) if first.is_empty() => match suffix.min(len) {
-            0 => Wanted::Unsatisfiable,
-            suffix => Wanted::Part(len - suffix, len - 1),
-        },
-        _ => Wanted::Whole,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges_are_read_as_the_rfc_says() {
-        for (range, expect) in [
-            ("bytes=0-19", Wanted::Part(0, 19)),
-            ("bytes=90-", Wanted::Part(90, 99)),
-            ("bytes=90-200", Wanted::Part(90, 99)),
-            ("bytes=-10", Wanted::Part(90, 99)),
-            ("bytes=-200", Wanted::Part(0, 99)),
-            ("bytes=100-", Wanted::Unsatisfiable),
-            ("bytes=-0", Wanted::Unsatisfiable),
-            ("bytes=5-1", Wanted::Whole),
-            ("bytes=x-", Wanted::Whole),
-            ("lines=0-1", Wanted::Whole),
-            ("bytes=0-1,3-4", Wanted::Many),
-        ] {
-            assert_eq!(parse_range(range, 100), expect, "{range}");
-        }
-    }
 }

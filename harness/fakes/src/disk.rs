@@ -1,4 +1,4 @@
-//! What a Swift holds: accounts, containers, objects, and what it remembers of deleted ones.
+//! What a store of objects holds: accounts, containers, objects, and what it remembers of deleted ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,20 @@ use md5::{Digest, Md5};
 use crate::stamp::Stamp;
 
 #[derive(Default)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     pub accounts: BTreeMap<String, Account>,
     /// When each token was last found valid. (A cache rather than a disk, but it outlives a proxy too: memcached.)
     pub seen: BTreeMap<String, Timestamp>,
 }
 
-pub(super) struct Account {
+pub(crate) struct Account {
     pub created: Stamp,
     /// Values of `X-Account-Meta-*` by the rest of the name, lower case.
     pub meta: BTreeMap<String, String>,
     pub containers: BTreeMap<String, Container>,
 }
 
-pub(super) struct Container {
+pub(crate) struct Container {
     pub created: Stamp,
     /// Of the last PUT or POST.
     pub changed: Stamp,
@@ -37,7 +37,7 @@ pub(super) struct Container {
 }
 
 #[derive(Clone)]
-pub(super) struct Object {
+pub(crate) struct Object {
     pub data: Bytes,
     /// Of what is served, damage included: bit rot below Swift would differ from the stored digest and be found by the
     /// auditor; here the client's own digests must find it.
@@ -51,7 +51,7 @@ pub(super) struct Object {
 
 /// What a listing knows of an object.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     pub bytes: u64,
     pub hash: String,
     pub content_type: String,
@@ -59,7 +59,7 @@ pub(super) struct Entry {
 }
 
 /// An object that is no longer there, or no longer as it was.
-pub(super) struct Gone {
+pub(crate) struct Gone {
     pub name: String,
     pub entry: Entry,
     pub until: Stamp,
@@ -186,7 +186,7 @@ impl Disk {
 }
 
 /// Takes `<prefix><name>: value` headers over into `meta`; an empty value removes.
-pub(super) fn take_meta(meta: &mut BTreeMap<String, String>, prefix: &str, headers: &hyper::HeaderMap) {
+pub(crate) fn take_meta(meta: &mut BTreeMap<String, String>, prefix: &str, headers: &hyper::HeaderMap) {
     for (name, value) in headers {
         let Some(name) = name.as_str().strip_prefix(prefix) else { continue };
         match value.to_str() {

@@ -3,11 +3,16 @@
 //! A damaged object carries the fault's number until a client overwrites or deletes it; whoever reads or lists it until
 //! then is bitten.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use clinker_model::fault::Stored;
 use clinker_model::{Fault, FaultId};
+use hyper::Method;
 
-use super::disk::{Disk, Object};
+use crate::disk::{Container, Disk, Entry, Object};
+use crate::server::Core;
+use crate::stamp::Stamp;
 
 impl Disk {
     pub fn damage(&mut self, id: FaultId, fault: &Fault) -> Result<(), String> {
@@ -81,4 +86,35 @@ fn exchange(object: &mut Object, other: Object, id: FaultId) {
     object.content_type = other.content_type;
     object.meta = other.meta;
     object.damage.insert(id);
+}
+
+impl Core {
+    /// What the container's listing shows: its contents, or under a lag what they were.
+    pub fn view(&self, now: Stamp, held: &Container, target: &str) -> BTreeMap<String, Entry> {
+        let entries = held.entries();
+        let Some((id, by)) = self.faults.lag() else { return entries };
+        let stale = held.entries_at(now.ago(by));
+        if stale != entries {
+            self.bite(id, &format!("{target} shows the container of {} s ago", by.as_secs_f64()));
+        }
+        stale
+    }
+
+    /// A page that shows a damaged object, or would show a lost one, is a bite.
+    pub fn bite_listed(&self, held: &Container, wants: impl Fn(&str) -> bool, target: &str) {
+        let damaged = held.objects.iter().flat_map(|(name, object)| object.damage.iter().map(move |id| (name, id)));
+        for (name, &id) in damaged.chain(&held.lost).filter(|(name, _)| wants(name)) {
+            self.bite(id, &format!("{target} lists {name}"));
+        }
+    }
+
+    /// A damaged object that is read, or a lost one that is looked for, is a bite.
+    pub fn bite_touched(&self, held: &Container, name: &str, method: &Method) {
+        let damage = held.objects.get(name).map(|object| &object.damage);
+        let read = matches!(method.as_str(), "GET" | "HEAD");
+        let damage = damage.filter(|_| read).into_iter().flatten();
+        for &id in damage.chain(held.lost.get(name)) {
+            self.bite(id, &format!("{method} {name}"));
+        }
+    }
 }
