@@ -63,6 +63,11 @@ impl Checker<'_> {
                     format!("`{}` needs a server that speaks HTTP: `{host}` of {} does not", fault.name(), preset.name);
                 return self.wrong(&path, message);
             }
+            if matches!(fault, Fault::RevokeTokens(_) | Fault::ExpireTokens(_)) && !preset.tokens {
+                let (name, driver) = (fault.name(), preset.name);
+                let message = format!("`{name}` means nothing to {driver}: its server issues no tokens");
+                return self.wrong(&path, message);
+            }
             if matches!(fault, Fault::ReadOnly(_)) && !disk {
                 let message = format!("`read_only` needs a repository disk: `{host}` of {} is none", preset.name);
                 return self.wrong(&path, message);

@@ -18,10 +18,13 @@ pub struct Preset {
     pub block_option: &'static str,
     /// How names of options begin that only this family of drivers reads.
     pub own_options: &'static [&'static str],
+    /// Whether its servers issue tokens, which faults can end.
+    pub tokens: bool,
     pub options: &'static [(&'static str, &'static str)],
 }
 
 const SWIFT_OPTIONS: &[&str] = &["backup_swift_", "swift_catalog_info", "keystone_catalog_info"];
+const S3_OPTIONS: &[&str] = &["backup_s3_"];
 const POSIX_OPTIONS: &[&str] =
     &["backup_file_size", "backup_sha_block_size_bytes", "backup_posix_path", "backup_enable_progress_timer"];
 const SWIFT_CLASS: &str = "cinder.backup.drivers.swift.SwiftBackupDriver";
@@ -33,6 +36,7 @@ const SWIFT: Preset = Preset {
     chunk_option: "backup_swift_object_size",
     block_option: "backup_swift_block_size",
     own_options: SWIFT_OPTIONS,
+    tokens: true,
     options: &[
         ("backup_driver", SWIFT_CLASS),
         ("backup_swift_auth", "single_user"),
@@ -73,12 +77,30 @@ pub const PRESETS: &[Preset] = &[
         ..SWIFT
     },
     Preset {
+        name: "s3",
+        store: "s3",
+        servers: &["store", "s3"],
+        chunk_option: "backup_s3_object_size",
+        block_option: "backup_s3_block_size",
+        own_options: S3_OPTIONS,
+        tokens: false,
+        options: &[
+            ("backup_driver", "cinder.backup.drivers.s3.S3BackupDriver"),
+            ("backup_s3_endpoint_url", "http://s3:8080"),
+            ("backup_s3_store_access_key", "backup-access-key"),
+            ("backup_s3_store_secret_key", "s3-secret-access-key"),
+            // As many requests as Swift sends by default: a scenario that counts them means the same to both.
+            ("backup_s3_retry_max_attempts", "3"),
+        ],
+    },
+    Preset {
         name: "posix",
         store: "store",
         servers: &["store"],
         chunk_option: "backup_file_size",
         block_option: "backup_sha_block_size_bytes",
         own_options: POSIX_OPTIONS,
+        tokens: false,
         options: &[
             ("backup_driver", "cinder.backup.drivers.posix.PosixBackupDriver"),
             ("backup_posix_path", "/var/lib/cinder/backup"),

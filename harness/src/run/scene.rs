@@ -11,7 +11,7 @@ use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
 use clinker_fakes::keystone::{Project, Region, User};
 use clinker_fakes::swift::V1User;
-use clinker_fakes::{KeystoneConfig, KeystoneFake, SwiftConfig, SwiftFake, TokenRegistry};
+use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
 use clinker_manager::api::Api;
 use clinker_manager::bus::client::BusClient;
 use clinker_manager::bus::server::Exchange;
@@ -45,6 +45,7 @@ pub(super) const DB_HOST: &str = "db";
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
+const S3_HOST: &str = "s3";
 
 /// What outlives the hosts of a run.
 pub(super) struct Scene {
@@ -65,13 +66,12 @@ impl Scene {
         let journal = world.journal();
         let options = options_of(plan)?;
         let plan = Arc::new(plan.clone());
-        let on_disk = plan.driver == "posix";
         let devices = Arc::new(Devices::new(plan.seed, &plan.volumes, Arc::clone(&journal)));
         let mut scene = Scene {
             names: Arc::new(Names::of(&plan.volumes)),
             store: Arc::default(),
             targets: BTreeMap::new(),
-            back_end: if on_disk { DISK } else { "swift" },
+            back_end: back_end(&plan.driver),
             plan,
             journal,
             devices,
@@ -80,8 +80,12 @@ impl Scene {
         scene.add_database(world, parts)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
-        let tokens = (!on_disk).then(|| scene.add_swift(world)).transpose()?;
-        let disk = on_disk.then(|| scene.add_disk(world));
+        let (mut tokens, mut disk) = (None, None);
+        match scene.back_end {
+            DISK => disk = Some(scene.add_disk(world)),
+            S3_HOST => scene.add_s3(world)?,
+            _ => tokens = scene.add_swift(world)?,
+        }
         for number in 1..=scene.plan.backup_hosts {
             scene.add_backup_host(world, parts, number, disk.as_ref())?;
         }
@@ -160,6 +164,17 @@ impl Scene {
         Ok((self.plan.driver == "swift-per-user").then_some(tokens))
     }
 
+    fn add_s3(&mut self, world: &mut dyn World) -> Result<(), RunError> {
+        let (access, secret) = (preset("s3", "backup_s3_store_access_key"), preset("s3", "backup_s3_store_secret_key"));
+        let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
+        let server = S3Fake::new(config, self.journal.clone());
+        self.targets.insert(S3_HOST.to_owned(), server.clone());
+        add(world, S3_HOST, move |env| {
+            let server = Arc::clone(&server);
+            async move { server.serve(env, 8080).await.map_err(BoxError::from) }
+        })
+    }
+
     /// One repository disk for all backup hosts, as over NFS.
     fn add_disk(&mut self, world: &mut dyn World) -> SimDisk {
         let disk = world.fabric().new_disk(DISK, &self.options.backup_posix_path);
@@ -202,8 +217,7 @@ impl Scene {
         })
     }
 
-    fn add_api(&self, world: &mut dyn World, tokens: Option<Option<Arc<TokenRegistry>>>) -> Result<(), RunError> {
-        let tokens = tokens.flatten();
+    fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
         let signals = world.signals();
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
@@ -266,6 +280,7 @@ impl Scene {
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.options.secrets();
         secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
+        secrets.push(preset("s3", "backup_s3_store_secret_key").to_owned());
         secrets.sort();
         secrets.dedup();
         secrets
@@ -330,6 +345,11 @@ fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64) -> Request {
     };
     let key = format!("seed {}", volume.id);
     Request { key, now: Stamp(env.clock.now()), call: Call::VolumeCreate { volume: row } }
+}
+
+/// The host of a preset's back end.
+fn back_end(driver: &str) -> &'static str {
+    presets::preset(driver).map_or("swift", |preset| preset.store)
 }
 
 /// What a preset configures, which is what its servers accept: a scenario that overrides it is refused by them.
