@@ -201,7 +201,8 @@ struct Timer {
 
 impl Timer {
     fn new(history: &History, create: &Create<'_>, first: Option<&&Note<'_>>) -> Timer {
-        let names = ["backup_swift_enable_progress_timer", "backup_enable_progress_timer"];
+        let names =
+            ["backup_swift_enable_progress_timer", "backup_s3_enable_progress_timer", "backup_enable_progress_timer"];
         let enabled = names.iter().all(|name| flag(history, name, true));
         let interval = seconds(history, "backup_timer_interval", 120).max(1);
         let from = first.map_or(0, |note| note.t_ns);
