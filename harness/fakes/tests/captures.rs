@@ -4,6 +4,8 @@
 //! are equal because the clock is set to the recording's; ids are compared by form. A recording is in [`table::ROWS`]
 //! with what has to happen before it, or in [`table::CANNOT`] with the reason; in neither, the test fails.
 
+#[path = "captures/recording.rs"]
+mod recording;
 #[path = "captures/replay.rs"]
 mod replay;
 mod support;

@@ -1,7 +1,6 @@
-//! Reads a recording, replays its request against fresh fakes, and compares.
+//! Replays the request of a recording against fresh fakes, and compares.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,110 +12,15 @@ use clinker_model::FaultTarget as _;
 use jiff::Timestamp;
 use tokio::io::AsyncWriteExt as _;
 
+use super::recording::{Recording, chunk, header};
 use super::support::{self, Memory, Reply, SetClock};
 use super::table::{CANNOT, Row, Step};
 
 const SWIFT: u16 = 18080;
 const KEYSTONE: u16 = 18150;
 const PROJECT: &str = "6a79d4d0099f4f69a08447d444e0a717";
-const CHUNK: &str = "chunk of backup data\n";
 /// The token of the steps before the recorded request; it may do everything.
 const SETUP: &str = "AUTH_tk99999999999999999999999999999999";
-
-/// One file.
-struct Recording {
-    method: String,
-    target: String,
-    /// The request's head, with line ends as on the wire.
-    head: String,
-    request_headers: Vec<(String, String)>,
-    body: Vec<u8>,
-    interim: Vec<u16>,
-    status_line: String,
-    headers: Vec<(String, String)>,
-    /// What the file has of the body.
-    answer: String,
-    /// Whether that is all of it.
-    whole: bool,
-}
-
-fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-}
-
-fn parse_headers(lines: &str) -> Vec<(String, String)> {
-    let pairs = lines.lines().filter_map(|line| line.split_once(':'));
-    pairs.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect()
-}
-
-/// Splits a body from the mark that says how long it was: "...[1050 bytes in all]".
-fn unmarked(body: &str) -> (&str, Option<usize>) {
-    let Some((text, mark)) = body.rsplit_once("...[") else { return (body, None) };
-    (text, mark.trim_end().strip_suffix(" bytes in all]").and_then(|len| len.parse().ok()))
-}
-
-impl Recording {
-    fn read(file: &str) -> Recording {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures").join(file);
-        let text = std::fs::read_to_string(path).unwrap();
-        let (_, text) = text.split_once("--- request\n").unwrap();
-        let (request, response) = text.split_once("--- response\n").unwrap();
-        let (head, body) = request.split_once("\n\n").unwrap_or((request.trim_end(), ""));
-        let request_headers = parse_headers(head.split_once('\n').unwrap().1);
-        let mut words = head.split(' ');
-        let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
-        let mut answer = response;
-        let mut interim = Vec::new();
-        while let Some((status, rest)) = answer.strip_prefix("HTTP/1.1 1").and_then(|rest| rest.split_once("\n\n")) {
-            interim.push(format!("1{}", &status[..2]).parse().unwrap());
-            answer = rest;
-        }
-        let (answer_head, answer) = answer.split_once("\n\n").unwrap();
-        let (status_line, lines) = answer_head.split_once('\n').unwrap();
-        let headers = parse_headers(lines);
-        let (answer, cut) = unmarked(answer);
-        let len: usize = header(&headers, "content-length").map_or(0, |len| len.parse().unwrap());
-        let bodiless = method == "HEAD" || len == 0;
-        let answer = if bodiless { "" } else { &answer[..len.min(answer.len())] };
-        Recording {
-            body: request_body(&request_headers, body),
-            head: head.trim_end().replace('\n', "\r\n") + "\r\n\r\n",
-            status_line: status_line.split_once(' ').unwrap().1.to_owned(),
-            answer: answer.to_owned(),
-            whole: cut.is_none(),
-            method,
-            target,
-            request_headers,
-            interim,
-            headers,
-        }
-    }
-}
-
-/// The body as it went over the wire.
-fn request_body(headers: &[(String, String)], text: &str) -> Vec<u8> {
-    if header(headers, "transfer-encoding") == Some("chunked") {
-        return b"5\r\nhello\r\n0\r\n\r\n".to_vec();
-    }
-    let (shown, cut) = unmarked(text);
-    let len = cut.or_else(|| header(headers, "content-length")?.parse().ok()).unwrap_or(0);
-    if !text.starts_with(CHUNK) {
-        return text.as_bytes()[..len.min(text.len())].to_vec();
-    }
-    let body = chunk(len);
-    let shown = shown.strip_suffix('\n').unwrap_or(shown);
-    assert!(body.starts_with(shown.as_bytes()), "the cut body is not the chunk that all recordings send");
-    body
-}
-
-/// `len` bytes of what the recordings send, or one of their short texts.
-fn chunk(len: usize) -> Vec<u8> {
-    match len {
-        3 => b"abc".to_vec(),
-        5 => b"hello".to_vec(),
-        _ => CHUNK.bytes().cycle().take(len).collect(),
-    }
-}
 
 struct World {
     env: Env,
