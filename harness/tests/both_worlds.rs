@@ -15,6 +15,7 @@ use clinker_model::fault::Stored;
 use clinker_model::{Fault, FaultTarget};
 use clinker_world::{BoxError, Signal, Software, TurmoilWorld, World, WorldConfig, run_isolated};
 use support::body::{Arm, Ledger, body};
+use support::s3;
 use support::swift::{Addresses, Fakes, drivers};
 
 /// Longer than any arm takes, in virtual time.
@@ -35,6 +36,15 @@ fn swift_with_v1_auth_is_the_same_in_both_worlds() {
 #[test]
 fn swift_with_keystone_is_the_same_in_both_worlds() {
     check_swift("swift-v3", "wrong key: auth: ");
+}
+
+#[test]
+fn s3_is_the_same_in_both_worlds() {
+    let simulated = s3_in_world();
+    let real = on_this_machine(s3_on_loopback());
+    let expected = ["wrong key: auth: ", "nobody listens: unreachable: ", "silence: timeout: ", "507: quota: "];
+    compare(&simulated, &real, &expected);
+    assert!(!simulated.requests.is_empty());
 }
 
 #[test]
@@ -106,7 +116,7 @@ async fn swift_body(preset: &str, at: Addresses, fakes: Fakes, env: Env) -> Seen
     let arm = Arm {
         driver,
         misconfigured: vec![("wrong key", wrong_key), ("nobody listens", nobody)],
-        ledger: Arc::new(SwiftLedger(Arc::clone(&fakes.swift) as Arc<dyn FaultTarget>)),
+        ledger: Arc::new(FakeLedger(Arc::clone(&fakes.swift) as Arc<dyn FaultTarget>)),
         server: Some(Arc::clone(&fakes.swift) as Arc<dyn FaultTarget>),
     };
     let outcomes = body(&arm).await;
@@ -114,6 +124,46 @@ async fn swift_body(preset: &str, at: Addresses, fakes: Fakes, env: Env) -> Seen
     assert!(fakes.requests.bites() >= 6, "{} bites", fakes.requests.bites());
     let masked = |lines: Vec<String>| lines.iter().map(|line| without_stamps(&at.named_in(line))).collect();
     Seen { outcomes: masked(outcomes), requests: masked(fakes.requests.lines()) }
+}
+
+fn s3_in_world() -> Seen {
+    let server = s3::Server::new();
+    let host = server.clone();
+    let hosts = move |world: &mut TurmoilWorld| {
+        add(world, "s3", move |env| {
+            let s3 = Arc::clone(&host.s3);
+            async move { Ok(s3.serve(env, 8080).await?) }
+        });
+    };
+    in_world(hosts, move |env| s3_body(s3::NAMED.map(str::to_owned), server.clone(), env))
+}
+
+async fn s3_on_loopback() -> Seen {
+    let env = clinker_env::real::env();
+    let listener = env.net.listen(0).await.unwrap();
+    let unused = env.net.listen(0).await.unwrap();
+    let at = [listener.port(), unused.port()].map(|port| format!("127.0.0.1:{port}"));
+    drop(unused);
+    let server = s3::Server::new();
+    tokio::spawn(Arc::clone(&server.s3).serve_on(env.clone(), listener));
+    s3_body(at, server, env).await
+}
+
+async fn s3_body([at, nobody]: [String; 2], server: s3::Server, env: Env) -> Seen {
+    let [driver, wrong_key, nobody] = s3::drivers(&at, &nobody, &env);
+    let target = || Arc::clone(&server.s3) as Arc<dyn FaultTarget>;
+    let arm = Arm {
+        driver,
+        misconfigured: vec![("wrong key", wrong_key), ("nobody listens", nobody)],
+        ledger: Arc::new(FakeLedger(target())),
+        server: Some(target()),
+    };
+    let outcomes = body(&arm).await;
+    // Six disturbances, each of which hit something.
+    assert!(server.requests.bites() >= 6, "{} bites", server.requests.bites());
+    let masked =
+        |lines: Vec<String>| lines.iter().map(|line| without_stamps(&line.replace(&at, s3::NAMED[0]))).collect();
+    Seen { outcomes: masked(outcomes), requests: masked(server.requests.lines()) }
 }
 
 async fn posix(repository: &str, env: Env) -> Seen {
@@ -140,10 +190,10 @@ async fn posix(repository: &str, env: Env) -> Seen {
 }
 
 /// The fake's own ledger.
-struct SwiftLedger(Arc<dyn FaultTarget>);
+struct FakeLedger(Arc<dyn FaultTarget>);
 
 #[async_trait]
-impl Ledger for SwiftLedger {
+impl Ledger for FakeLedger {
     async fn lose(&self, backup: &Backup, end: &str) {
         self.0.begin(99, &Fault::Lose(Stored { backup: backup.id.clone(), object: end.to_owned() })).unwrap();
     }

@@ -172,6 +172,19 @@ fn a_repository_disk_has_the_faults_of_a_disk() {
 }
 
 #[test]
+fn faults_of_tokens_mean_nothing_to_a_server_that_issues_none() {
+    for fault in ["revoke_tokens = { host = \"store\" }", "expire_tokens = { host = \"s3\", after = \"10s\" }"] {
+        let text = EXAMPLE.replace("[\"swift\", \"swift-v3\"]", "[\"s3\"]").replace("until = \"130s\"\n", "");
+        let error = load("x.toml", &text.replace("refuse = { host = \"store\" }", fault), OPTIONS).expect_err(fault);
+        let name = fault.split(' ').next().unwrap();
+        assert!(
+            error.to_string().contains(&format!("`{name}` means nothing to s3: its server issues no tokens")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn steps_have_one_kind_and_names_that_exist() {
     let create = "create = { volume = \"vol-1\", as = \"first\" }";
     let then = |step: &str| format!("{create}\n[[do]]\n{step}");

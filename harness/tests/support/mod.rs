@@ -1,6 +1,7 @@
 //! What the tests of the whole harness share: a volume in memory, the service's side of a driver call, a journal.
 
 pub mod body;
+pub mod s3;
 pub mod swift;
 
 use std::sync::{Arc, Mutex};
