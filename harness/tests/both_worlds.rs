@@ -96,8 +96,8 @@ async fn swift_on_loopback(preset: &'static str) -> Seen {
     let addresses = Addresses { swift: at(swift.port()), keystone: at(keystone.port()), nobody: at(unused.port()) };
     drop(unused);
     let fakes = Fakes::new(preset, &addresses);
-    tokio::spawn(Arc::clone(&fakes.swift).serve_on(env.clone(), swift));
-    tokio::spawn(Arc::clone(&fakes.keystone).serve_on(env.clone(), keystone));
+    env.tasks.spawn(Arc::clone(&fakes.swift).serve_on(env.clone(), swift));
+    env.tasks.spawn(Arc::clone(&fakes.keystone).serve_on(env.clone(), keystone));
     swift_body(preset, addresses, fakes, env).await
 }
 

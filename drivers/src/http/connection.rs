@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clinker_env::{BoxStream, Net};
+use clinker_env::{BoxStream, Env};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
@@ -34,9 +34,9 @@ pub(super) struct Failed {
 }
 
 impl Connection {
-    pub(super) async fn open(net: &dyn Net, request: &Request, limit: Duration) -> Result<Connection> {
+    pub(super) async fn open(env: &Env, request: &Request, limit: Duration) -> Result<Connection> {
         let Request { target, url, .. } = request;
-        let stream = match timeout(limit, net.connect(url.host(), url.port())).await {
+        let stream = match timeout(limit, env.net.connect(url.host(), url.port())).await {
             Ok(connected) => connected.map_err(|error| no_connection(target, error))?,
             Err(_) => return Err(mute(target, limit)),
         };
@@ -48,7 +48,7 @@ impl Connection {
             .await
             .map_err(|error| broken(target, error))?;
         // Its error, if any, reaches the exchange in flight as well.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let task = env.tasks.spawn(async move { drop(connection.await) }).abort_handle();
         Ok(Connection { sender, traffic, task })
     }
 

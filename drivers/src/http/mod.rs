@@ -7,11 +7,11 @@ pub mod retry;
 mod url;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use clinker_env::Net;
+use clinker_env::Env;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use hyper::Method;
@@ -83,7 +83,7 @@ impl Response {
 
 /// Sends requests and keeps connections for the next ones. Shared by reference between operations.
 pub struct HttpClient {
-    net: Arc<dyn Net>,
+    env: Env,
     timeout: Duration,
     idle: Mutex<BTreeMap<(String, u16), Vec<Connection>>>,
 }
@@ -91,8 +91,8 @@ pub struct HttpClient {
 impl HttpClient {
     /// `timeout` bounds the connect, and the time without a byte moving in either direction while a request is in
     /// flight. It is no total limit: a slow server is waited for, a mute one is given up.
-    pub fn new(net: Arc<dyn Net>, timeout: Duration) -> HttpClient {
-        HttpClient { net, timeout, idle: Mutex::new(BTreeMap::new()) }
+    pub fn new(env: Env, timeout: Duration) -> HttpClient {
+        HttpClient { env, timeout, idle: Mutex::new(BTreeMap::new()) }
     }
 
     /// Sends the request once and reads the whole answer, whatever its status.
@@ -111,7 +111,7 @@ impl HttpClient {
                 outcome => return self.keep(request, connection, outcome),
             }
         }
-        let mut connection = Connection::open(&*self.net, request, self.timeout).await?;
+        let mut connection = Connection::open(&self.env, request, self.timeout).await?;
         let outcome = connection.exchange(request, self.timeout).await;
         self.keep(request, connection, outcome)
     }

@@ -1,11 +1,10 @@
 //! Requests to one Swift account: paths, retries, the token's renewal, and what each status means.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use clinker_env::Net;
+use clinker_env::Env;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::auth::{Access, Session};
@@ -97,14 +96,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(options: &Options, net: Arc<dyn Net>) -> Result<Client> {
+    pub(super) fn new(options: &Options, env: &Env) -> Result<Client> {
         let policy = RetryPolicy {
             attempts: options.backup_swift_retry_attempts.saturating_add(1),
             first_delay: Duration::from_secs(options.backup_swift_retry_backoff),
             cap: DELAY_MAX,
         };
         Ok(Client {
-            http: HttpClient::new(net, Duration::from_secs(options.backup_swift_timeout)),
+            http: HttpClient::new(env.clone(), Duration::from_secs(options.backup_swift_timeout)),
             access: Access::from_options(options)?,
             data: Effort { policy, renew: true },
         })

@@ -33,14 +33,14 @@ pub struct SwiftStore {
 impl SwiftStore {
     /// Does not judge the options: a service reports those as a failed set-up, see [`ChunkStore::check_options`].
     pub fn new(options: &Options, env: &Env) -> Result<SwiftStore> {
-        let client = Client::new(options, env.net.clone()).ok();
+        let client = Client::new(options, env).ok();
         Ok(SwiftStore { options: options.clone(), env: env.clone(), client })
     }
 
     fn client(&self) -> Result<&Client> {
         match &self.client {
             Some(client) => Ok(client),
-            None => Err(Client::new(&self.options, self.env.net.clone()).err().expect("it failed the same way before")),
+            None => Err(Client::new(&self.options, &self.env).err().expect("it failed the same way before")),
         }
     }
 

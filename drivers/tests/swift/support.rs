@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::swift::SwiftStore;
 use clinker_drivers::{Error, Options, RequestContext, Result};
-use clinker_env::{BoxStream, Cpu, Env, Listener, Net, Work};
+use clinker_env::{BoxStream, Cpu, Env, Listener, Net, Tasks, Work};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 
@@ -155,7 +155,7 @@ impl Net for ScriptNet {
         let (near, far) = duplex(4096);
         let (script, connection) = (self.0.clone(), self.0.opened());
         let server = format!("{host}:{port}");
-        tokio::spawn(async move {
+        Tasks::Runtime.spawn(async move {
             if matches!(next, Some(Step::Deaf)) {
                 let _open = far;
                 return pending().await;

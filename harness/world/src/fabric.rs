@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use clinker_env::Env;
+use clinker_env::{Env, Tasks};
 use clinker_model::{Fault, FaultId};
 
 use crate::clock::{SimClock, Skews};
@@ -126,6 +126,7 @@ impl Fabric {
             )),
             rng: Arc::new(self.streams.of(host)),
             cpu: Arc::new(SimCpu::new(self.config.cores, gate)),
+            tasks: Tasks::LocalSet,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ::turmoil::net::{TcpListener, TcpStream};
 use async_trait::async_trait;
+use clinker_env::Tasks;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
@@ -37,8 +38,9 @@ impl Wire for TurmoilWire {
         let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("port {port} is in use")))?;
         let port = listener.local_addr()?.port();
         let (send, accepted) = mpsc::unbounded_channel();
-        let task =
-            tokio::spawn(accept_all(listener, Arc::clone(&self.host), Arc::clone(&self.sockets), send)).abort_handle();
+        let task = Tasks::LocalSet
+            .spawn(accept_all(listener, Arc::clone(&self.host), Arc::clone(&self.sockets), send))
+            .abort_handle();
         Ok(Box::new(Listening { accepted, task, port }))
     }
 }
