@@ -32,4 +32,4 @@ pub use host::current_host;
 pub use isolate::{require_tokio_unstable, run_isolated};
 pub use journal::SimJournal;
 pub use turmoil::TurmoilWorld;
-pub use world::{BoxError, Signal, Signals, Software, SoftwareFuture, World, WorldConfig, WorldError};
+pub use world::{BoxError, Death, Signal, Signals, Software, SoftwareFuture, World, WorldConfig, WorldError};

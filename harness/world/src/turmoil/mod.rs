@@ -19,7 +19,7 @@ use crate::fabric::{Fabric, Time};
 use crate::host::enter_host;
 use crate::isolate::require_tokio_unstable;
 use crate::panics::capture;
-use crate::world::{BoxError, Software, World, WorldConfig, WorldError};
+use crate::world::{BoxError, Death, Software, World, WorldConfig, WorldError};
 use sockets::Sockets;
 use wire::TurmoilWire;
 
@@ -108,7 +108,7 @@ impl TurmoilWorld {
         for (host, result) in ended {
             result?;
             if self.fabric.links().set_running(&host, false) {
-                self.kill(&host);
+                self.kill(&host, Death::Process);
                 self.fabric.journal().record(&host, Entry::Host { what: "ended".to_owned() });
             }
         }
@@ -152,7 +152,7 @@ impl World for TurmoilWorld {
             let (fabric, host, software) = (Arc::clone(&fabric), Arc::clone(&host), Rc::clone(&software));
             let (ended, sockets) = (Arc::clone(&ended), Arc::clone(&sockets));
             async move {
-                let wire = TurmoilWire { host: Arc::clone(&host), sockets };
+                let wire = TurmoilWire { host: Arc::clone(&host), sockets, fabric: Arc::clone(&fabric) };
                 let env = fabric.env(&host, Arc::new(wire));
                 supervise(host, async move { software(env).await }, ended).await;
                 Ok(())
@@ -161,7 +161,7 @@ impl World for TurmoilWorld {
         self.hosts.push(name.to_owned());
         self.fabric.links().set_running(name, true);
         self.fabric.journal().record(name, Entry::Host { what: "started".to_owned() });
-        self.sync_links();
+        self.sync_faults();
         Ok(())
     }
 
@@ -178,7 +178,11 @@ impl World for TurmoilWorld {
         Ok(self.sim.elapsed())
     }
 
-    fn kill(&mut self, host: &str) {
+    fn engine(&self) -> &'static str {
+        "turmoil"
+    }
+
+    fn kill(&mut self, host: &str, _: Death) {
         let sockets = Arc::clone(&self.sockets);
         sockets.while_dying(host, || self.sim.crash(host));
     }
@@ -187,7 +191,7 @@ impl World for TurmoilWorld {
         self.sim.bounce(host);
     }
 
-    fn sync_links(&mut self) {
+    fn sync_faults(&mut self) {
         for (n, a) in self.hosts.iter().enumerate() {
             for b in &self.hosts[n + 1..] {
                 let pair = (a.clone(), b.clone());

@@ -65,6 +65,7 @@ pub fn crash_at(host: &str, point: &str, when: When, nth: u64) -> Fault {
         when,
         nth,
         restart_after: Default::default(),
+        power: false,
     })
 }
 
