@@ -106,8 +106,8 @@ async fn swift_on_loopback(preset: &'static str) -> Seen {
     let addresses = Addresses { swift: at(swift.port()), keystone: at(keystone.port()), nobody: at(unused.port()) };
     drop(unused);
     let fakes = Fakes::new(preset, &addresses);
-    tokio::spawn(Arc::clone(&fakes.swift).serve_on(env.clone(), swift));
-    tokio::spawn(Arc::clone(&fakes.keystone).serve_on(env.clone(), keystone));
+    env.tasks.spawn(Arc::clone(&fakes.swift).serve_on(env.clone(), swift));
+    env.tasks.spawn(Arc::clone(&fakes.keystone).serve_on(env.clone(), keystone));
     swift_body(preset, addresses, fakes, env).await
 }
 
@@ -145,7 +145,7 @@ async fn s3_on_loopback() -> Seen {
     let at = [listener.port(), unused.port()].map(|port| format!("127.0.0.1:{port}"));
     drop(unused);
     let server = s3::Server::new();
-    tokio::spawn(Arc::clone(&server.s3).serve_on(env.clone(), listener));
+    env.tasks.spawn(Arc::clone(&server.s3).serve_on(env.clone(), listener));
     s3_body(at, server, env).await
 }
 

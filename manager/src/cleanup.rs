@@ -18,7 +18,7 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     for id in ids {
         match one(manager, &id).await {
             Ok(Some(backup)) => {
-                tasks.spawn(delete::resume(Arc::clone(manager), backup));
+                manager.env.tasks.spawn_in(tasks, delete::resume(Arc::clone(manager), backup));
             }
             Ok(None) => {}
             Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),

@@ -73,9 +73,10 @@ impl Service {
         let manager = &service.manager;
         manager.insist(&service.registration()).await;
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&service).deliver());
-        tasks.spawn(Arc::clone(&service).lead_life());
-        tasks.spawn(Arc::clone(&service).heartbeats());
+        let spawner = manager.env.tasks;
+        spawner.spawn_in(&mut tasks, Arc::clone(&service).deliver());
+        spawner.spawn_in(&mut tasks, Arc::clone(&service).lead_life());
+        spawner.spawn_in(&mut tasks, Arc::clone(&service).heartbeats());
         cleanup::run(manager, &mut tasks).await;
         service.take_requests(&mut tasks).await
     }
@@ -263,7 +264,7 @@ impl Service {
         *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
         let context = cast.context.into();
         let id = cast.backup_id;
-        tasks.spawn(async move {
+        self.manager.env.tasks.spawn_in(tasks, async move {
             match cast.method {
                 Method::CreateBackup => create::create_backup(&manager, &context, &id).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, &context, &id).await,

@@ -64,7 +64,8 @@ fn breach(out: &mut String, violation: &Violation) {
 
 fn fault_line(fault: &FaultResult, index: usize, history: &History) -> String {
     let planned = history.header.plan.faults.get(index);
-    let host = planned.and_then(|planned| planned.fault.host()).map_or(String::new(), |host| format!(" {host}"));
+    let hosts = planned.map(|planned| planned.fault.hosts()).unwrap_or_default();
+    let host: String = hosts.iter().map(|(_, host)| format!(" {host}")).collect();
     let until = fault.until_ns.map_or("end".to_owned(), seconds);
     let times = if fault.bites == 1 { "time" } else { "times" };
     format!("{}{host} {}..{until}, bit {} {times}", fault.name, seconds(fault.at_ns), fault.bites)

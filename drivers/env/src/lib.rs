@@ -1,4 +1,4 @@
-//! The environment seam: the five ports through which drivers and manager reach the world.
+//! The environment seam: the ports through which drivers and manager reach the world.
 //!
 //! Start with [`Env`]. Its production ports are in [`real`]; a simulation brings its own. Code that takes an `Env` runs
 //! unchanged in both, because it has no other way to sockets, files, wall time, randomness or computing time.
@@ -10,6 +10,7 @@ pub mod fs;
 pub mod net;
 pub mod real;
 pub mod rng;
+pub mod tasks;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use cpu::{Cpu, Work};
 pub use fs::{File, Fs, Metadata};
 pub use net::{BoxStream, Listener, Net, Stream};
 pub use rng::Rng;
+pub use tasks::Tasks;
 
 /// Everything a driver or a service may ask of the outside world. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub cpu: Arc<dyn Cpu>,
+    pub tasks: Tasks,
 }
 
 impl Env {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Clock, Env};
+use crate::{Clock, Env, Tasks};
 
 /// The environment of an ordinary process.
 pub fn env() -> Env {
@@ -19,6 +19,7 @@ pub fn env() -> Env {
         clock: Arc::new(SystemClock),
         rng: Arc::new(rng::OsSeeded::default()),
         cpu: Arc::new(cpu::BlockingPool),
+        tasks: Tasks::Runtime,
     }
 }
 

@@ -132,7 +132,7 @@ impl Run<'_> {
             timer: self.geometry.progress_timer.then_some(Duration::from_secs(settings.timer_interval)),
         };
         let decisions = Arc::clone(&self.driver.decisions);
-        let mut progress = Progress::start(schedule, Arc::clone(&control), decisions).await?;
+        let mut progress = Progress::start(schedule, Arc::clone(&control), decisions, self.driver.env.tasks).await?;
         match self.store_in_order(device, &*control, &mut progress).await {
             Ok(()) => progress.finish().await,
             Err(error) => {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clinker_env::Tasks;
 use tokio::sync::{Mutex as SendLock, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -69,6 +70,7 @@ impl Progress {
         schedule: Schedule,
         control: Arc<dyn BackupControl>,
         decisions: Arc<dyn EngineDecisions>,
+        tasks: Tasks,
     ) -> Result<Progress> {
         let shared = Arc::new(Shared {
             schedule,
@@ -84,7 +86,7 @@ impl Progress {
         };
         let begun = Instant::now();
         shared.send().await?;
-        let task = tokio::spawn(run_timer(Arc::clone(&shared), begun, period));
+        let task = tasks.spawn(run_timer(Arc::clone(&shared), begun, period));
         Ok(Progress { shared, timer: Some(Timer(Some(task))) })
     }
 

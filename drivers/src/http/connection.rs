@@ -49,7 +49,7 @@ impl Connection {
             .await
             .map_err(|error| broken(target, error))?;
         // Its error, if any, reaches the exchange in flight as well.
-        let task = tokio::spawn(async move { drop(connection.await) }).abort_handle();
+        let task = env.tasks.spawn(async move { drop(connection.await) }).abort_handle();
         Ok(Connection { sender, traffic, task })
     }
 

@@ -8,7 +8,7 @@ use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::s3::S3Store;
 use clinker_drivers::swift::SwiftStore;
 use clinker_drivers::{Options, RequestContext, Result};
-use clinker_env::{BoxStream, Clock, Env, Listener, Net};
+use clinker_env::{BoxStream, Clock, Env, Listener, Net, Tasks};
 use jiff::Timestamp;
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair, date_time_ymd};
 use tokio_rustls::TlsAcceptor;
@@ -53,7 +53,7 @@ impl Net for TlsNet {
         let mut server = self.inner.connect(host, port).await?;
         let (near, far) = tokio::io::duplex(1 << 16);
         let acceptor = TlsAcceptor::from(self.config.clone());
-        tokio::spawn(async move {
+        Tasks::Runtime.spawn(async move {
             // A client that does not like the certificate goes away.
             if let Ok(mut stream) = acceptor.accept(far).await {
                 let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;

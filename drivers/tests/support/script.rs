@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use clinker_env::{BoxStream, Cpu, Env, Listener, Net, Work};
+use clinker_env::{BoxStream, Cpu, Env, Listener, Net, Tasks, Work};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, sleep};
 
@@ -154,7 +154,7 @@ impl Net for ScriptNet {
         let (near, far) = duplex(4096);
         let (script, connection) = (self.0.clone(), self.0.opened());
         let server = format!("{host}:{port}");
-        tokio::spawn(async move {
+        Tasks::Runtime.spawn(async move {
             if matches!(next, Some(Step::Deaf)) {
                 let _open = far;
                 return pending().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use clinker_drivers::RequestContext;
 use clinker_drivers::chunked::store::ChunkStore;
+use clinker_env::Tasks;
 use serde_json::Value;
 
 use crate::support::{
@@ -178,7 +179,7 @@ async fn a_token_refused_to_many_requests_is_renewed_once() {
     let mut puts = tokio::task::JoinSet::new();
     for name in ["o-1", "o-2", "o-3"] {
         let store = store.clone();
-        puts.spawn(async move { put(&store, name, b"x").await });
+        Tasks::Runtime.spawn_in(&mut puts, async move { put(&store, name, b"x").await });
     }
     for result in puts.join_all().await {
         result.unwrap();

@@ -122,7 +122,7 @@ pub(crate) async fn serve<P: Protocol>(fake: Arc<P>, env: Env, mut listener: Box
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        connections.spawn(connection(Arc::clone(&fake), env.clone(), stream));
+        env.tasks.spawn_in(&mut connections, connection(Arc::clone(&fake), env.clone(), stream));
     }
 }
 

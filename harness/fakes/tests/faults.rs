@@ -42,8 +42,8 @@ async fn bench() -> Bench {
         ..KeystoneConfig::default()
     };
     let keystone = KeystoneFake::new(config, tokens.clone(), journal.clone());
-    tokio::spawn(swift.clone().serve(env.clone(), SWIFT));
-    tokio::spawn(keystone.clone().serve(env.clone(), KEYSTONE));
+    env.tasks.spawn(swift.clone().serve(env.clone(), SWIFT));
+    env.tasks.spawn(keystone.clone().serve(env.clone(), KEYSTONE));
     tokio::task::yield_now().await;
     let token = tokens.issue(&env, "p1", "u1");
     let bench = Bench { env, clock, journal, swift, keystone, token };
@@ -375,7 +375,7 @@ async fn a_fault_that_cannot_be_applied_says_why() {
 async fn a_crash_ends_connections_and_keeps_the_objects() {
     let (env, _) = support::env();
     let b = Bench { env, ..bench().await };
-    let server = tokio::spawn(b.swift.clone().serve(b.env.clone(), SWIFT));
+    let server = b.env.tasks.spawn(b.swift.clone().serve(b.env.clone(), SWIFT));
     tokio::task::yield_now().await;
     assert_eq!(b.put("b1-1", b"x").await, 201);
     let mut open = b.env.net.connect("swift", SWIFT).await.unwrap();
@@ -386,7 +386,7 @@ async fn a_crash_ends_connections_and_keeps_the_objects() {
     server.abort();
     assert!(server.await.unwrap_err().is_cancelled());
     assert!(support::read_head(&mut open).await.is_none());
-    tokio::spawn(b.swift.clone().serve(b.env.clone(), SWIFT));
+    b.env.tasks.spawn(b.swift.clone().serve(b.env.clone(), SWIFT));
     tokio::task::yield_now().await;
     assert_eq!(b.get("b1-1").await.text(), "x");
 }
@@ -458,7 +458,7 @@ async fn a_fake_serves_real_tcp() {
     let swift = SwiftFake::new(SwiftConfig::default(), TokenRegistry::new(journal.clone()), journal);
     let listener = env.net.listen(0).await.unwrap();
     let port = listener.port();
-    let server = tokio::spawn(swift.serve_on(env.clone(), listener));
+    let server = env.tasks.spawn(swift.serve_on(env.clone(), listener));
     let reply = send(&env, port, "GET", "/healthcheck", &[], b"").await.unwrap();
     assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
     server.abort();

@@ -37,7 +37,7 @@ async fn bench() -> Bench {
     let keys = [(&KEY, "one"), (&OTHER, "two")].map(|(key, owner)| Key::new(key.access, key.secret, owner));
     let config = S3Config { keys: keys.to_vec(), list_page: 3, ..S3Config::default() };
     let s3 = S3Fake::new(config, journal.clone());
-    tokio::spawn(s3.clone().serve(env.clone(), PORT));
+    env.tasks.spawn(s3.clone().serve(env.clone(), PORT));
     tokio::task::yield_now().await;
     let bench = Bench { env, clock, journal, s3 };
     assert_eq!(bench.status("PUT", "/vol").await, 200);

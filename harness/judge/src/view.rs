@@ -160,11 +160,11 @@ pub fn span_of(planned: &PlannedFault) -> (u64, u64) {
     }
 }
 
-/// The world host a fault cuts off, slows or stops.
-fn disturbed_host(fault: &Fault) -> Option<&str> {
+/// Whether a fault cuts off, slows or stops one of `hosts`.
+fn disturbs(fault: &Fault, hosts: &[&str]) -> bool {
     match fault {
-        Fault::Skew(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_) => None,
-        fault => fault.host(),
+        Fault::Skew(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_) => false,
+        fault => fault.hosts().iter().any(|(_, host)| hosts.contains(&host.as_str())),
     }
 }
 
@@ -172,7 +172,7 @@ fn disturbed_host(fault: &Fault) -> Option<&str> {
 pub fn disturbed(history: &History, hosts: &[&str], from: u64, to: u64) -> bool {
     let planned = history.header.plan.faults.iter().any(|planned| {
         let (begin, end) = span_of(planned);
-        disturbed_host(&planned.fault).is_some_and(|host| hosts.contains(&host)) && begin <= to && end >= from
+        begin <= to && end >= from && disturbs(&planned.fault, hosts)
     });
     planned || history.records.iter().any(|record| (from..=to).contains(&record.t_ns) && stops_one_of(record, hosts))
 }

@@ -2,9 +2,13 @@
 //!
 //! `docs/scenario-format.md` lists every fault with what counts as its bite.
 
+mod network;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ByteSize, Span};
+
+pub use network::{Answer, Bandwidth, Dns, Latency, Loss, OneWay, Reset};
 
 /// Position of a fault in its scenario, counted from 0.
 pub type FaultId = usize;
@@ -13,7 +17,7 @@ pub type FaultId = usize;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// Black hole: nothing crosses between `host` and anyone else; all of it arrives when the fault ends.
+    /// Black hole: nothing crosses between `host` and anyone else. What was sent is sent again when the fault has ended.
     Hold(HostTarget),
     /// New connections to `host` are refused; open ones are reset.
     Refuse(HostTarget),
@@ -46,9 +50,24 @@ pub enum Fault {
     /// The repository disk refuses writes.
     ReadOnly(HostTarget),
     /// The process on `host` ends, at a time or at a named point; its memory is gone, its disk is not.
+    /// With `power` the whole machine: its peers hear nothing, and what was not synced is lost.
     Crash(Crash),
     /// The wall clock of `host` is off by this much.
     Skew(Skew),
+    /// The process on `host` stands still, as stopped by a signal; its kernel goes on.
+    Pause(HostTarget),
+    /// Black hole in one direction.
+    OneWay(OneWay),
+    /// Links of a host carry so many bytes per second.
+    Bandwidth(Bandwidth),
+    /// Links of a host are slower than usual.
+    Latency(Latency),
+    /// Links of a host lose packets, which are sent again later.
+    Loss(Loss),
+    /// One connection to `host` is reset after so many bytes.
+    Reset(Reset),
+    /// The name of `host` resolves wrongly, late, or not at all.
+    Dns(Dns),
 }
 
 /// A world host: `store` (the preset's back end), `keystone`, `swift`, `volume`, `backup-host-1` …
@@ -178,6 +197,9 @@ pub struct Crash {
     pub nth: u64,
     /// Until the process is started again.
     pub restart_after: Span,
+    /// The machine loses power, not only the process its life.
+    #[serde(default)]
+    pub power: bool,
 }
 
 fn one() -> u64 {
@@ -202,7 +224,7 @@ pub struct Skew {
 
 impl Fault {
     /// Every name, in the order of the variants.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 25] = [
         "hold",
         "refuse",
         "silent",
@@ -221,29 +243,71 @@ impl Fault {
         "read_only",
         "crash",
         "skew",
+        "pause",
+        "one_way",
+        "bandwidth",
+        "latency",
+        "loss",
+        "reset",
+        "dns",
     ];
 
-    /// The world host it is aimed at; none for faults of stored objects and of the store as a whole.
-    pub fn host(&self) -> Option<&str> {
+    /// The world hosts it is aimed at, each with the name of its key; none for faults of stored objects and of the store
+    /// as a whole.
+    pub fn hosts_mut(&mut self) -> Vec<(&'static str, &mut String)> {
         match self {
             Fault::Hold(target)
             | Fault::Refuse(target)
             | Fault::Silent(target)
             | Fault::WrongCredentials(target)
             | Fault::RevokeTokens(target)
-            | Fault::ReadOnly(target) => Some(&target.host),
-            Fault::Slow(slow) => Some(&slow.host),
-            Fault::Status(status) => Some(&status.host),
-            Fault::Cut(cut) => Some(&cut.host),
-            Fault::ExpireTokens(expire) => Some(&expire.host),
-            Fault::Crash(crash) => Some(&crash.host),
-            Fault::Skew(skew) => Some(&skew.host),
+            | Fault::ReadOnly(target)
+            | Fault::Pause(target) => vec![("host", &mut target.host)],
+            Fault::Slow(slow) => vec![("host", &mut slow.host)],
+            Fault::Status(status) => vec![("host", &mut status.host)],
+            Fault::Cut(cut) => vec![("host", &mut cut.host)],
+            Fault::ExpireTokens(expire) => vec![("host", &mut expire.host)],
+            Fault::Crash(crash) => vec![("host", &mut crash.host)],
+            Fault::Skew(skew) => vec![("host", &mut skew.host)],
+            Fault::OneWay(link) => vec![("from", &mut link.from), ("to", &mut link.to)],
+            Fault::Bandwidth(link) => vec![("host", &mut link.host)],
+            Fault::Latency(link) => vec![("host", &mut link.host)],
+            Fault::Loss(link) => vec![("host", &mut link.host)],
+            Fault::Reset(link) => vec![("host", &mut link.host)],
+            Fault::Dns(dns) => vec![("host", &mut dns.host)],
             Fault::Corrupt(_)
             | Fault::Truncate(_)
             | Fault::Lose(_)
             | Fault::Swap(_)
             | Fault::Lag(_)
-            | Fault::Full(_) => None,
+            | Fault::Full(_) => vec![],
+        }
+    }
+
+    /// As [`Fault::hosts_mut`], to read.
+    pub fn hosts(&self) -> Vec<(&'static str, String)> {
+        let mut copy = self.clone();
+        copy.hosts_mut().into_iter().map(|(key, host)| (key, host.clone())).collect()
+    }
+
+    /// Whether it is a matter of hosts and the network between them, whatever runs on them.
+    pub fn is_of_world(&self) -> bool {
+        let plain =
+            matches!(self, Fault::Hold(_) | Fault::Refuse(_) | Fault::Skew(_) | Fault::Crash(_) | Fault::Dns(_));
+        plain || self.needs_simnet()
+    }
+
+    /// Whether only an engine that models packets and machines can play it; turmoil cannot.
+    pub fn needs_simnet(&self) -> bool {
+        match self {
+            Fault::Pause(_)
+            | Fault::OneWay(_)
+            | Fault::Bandwidth(_)
+            | Fault::Latency(_)
+            | Fault::Loss(_)
+            | Fault::Reset(_) => true,
+            Fault::Crash(crash) => crash.power,
+            _ => false,
         }
     }
 
@@ -277,6 +341,13 @@ impl Fault {
             Fault::ReadOnly(_) => "read_only",
             Fault::Crash(_) => "crash",
             Fault::Skew(_) => "skew",
+            Fault::Pause(_) => "pause",
+            Fault::OneWay(_) => "one_way",
+            Fault::Bandwidth(_) => "bandwidth",
+            Fault::Latency(_) => "latency",
+            Fault::Loss(_) => "loss",
+            Fault::Reset(_) => "reset",
+            Fault::Dns(_) => "dns",
         }
     }
 }
@@ -290,7 +361,7 @@ mod tests {
         let fault = Fault::ReadOnly(HostTarget { host: "store".to_owned() });
         assert_eq!(fault.name(), "read_only");
         assert!(Fault::NAMES.contains(&fault.name()));
-        assert_eq!(fault.host(), Some("store"));
+        assert_eq!(fault.hosts(), [("host", "store".to_owned())]);
     }
 
     #[test]
@@ -298,7 +369,14 @@ mod tests {
         let crash = |point: Option<&str>| {
             let point = point.map(str::to_owned);
             let restart_after = Span::secs(1);
-            Fault::Crash(Crash { host: "db".to_owned(), point, when: When::Before, nth: 1, restart_after })
+            Fault::Crash(Crash {
+                host: "db".to_owned(),
+                point,
+                when: When::Before,
+                nth: 1,
+                restart_after,
+                power: false,
+            })
         };
         assert!(crash(None).is_one_shot());
         assert!(!crash(Some("db.op_finish")).is_one_shot());

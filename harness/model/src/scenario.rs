@@ -110,6 +110,13 @@ pub struct FaultEntry {
     pub read_only: Option<fault::HostTarget>,
     pub crash: Option<fault::Crash>,
     pub skew: Option<fault::Skew>,
+    pub pause: Option<fault::HostTarget>,
+    pub one_way: Option<fault::OneWay>,
+    pub bandwidth: Option<fault::Bandwidth>,
+    pub latency: Option<fault::Latency>,
+    pub loss: Option<fault::Loss>,
+    pub reset: Option<fault::Reset>,
+    pub dns: Option<fault::Dns>,
 }
 
 /// A step as written: a time and exactly one of the kinds.
@@ -252,6 +259,13 @@ impl FaultEntry {
             self.read_only.clone().map(Fault::ReadOnly),
             self.crash.clone().map(Fault::Crash),
             self.skew.clone().map(Fault::Skew),
+            self.pause.clone().map(Fault::Pause),
+            self.one_way.clone().map(Fault::OneWay),
+            self.bandwidth.clone().map(Fault::Bandwidth),
+            self.latency.clone().map(Fault::Latency),
+            self.loss.clone().map(Fault::Loss),
+            self.reset.clone().map(Fault::Reset),
+            self.dns.clone().map(Fault::Dns),
         ];
         kinds.into_iter().flatten().collect()
     }

@@ -38,17 +38,21 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, index: &str, fault: &Fault) {
-        let Some(host) = fault.host() else { return };
-        let path = ["fault", index, fault.name(), "host"];
+        for (key, host) in fault.hosts() {
+            self.host(&["fault", index, fault.name(), key], fault, &host);
+        }
+    }
+
+    fn host(&mut self, path: &[&str], fault: &Fault, host: &str) {
         if host == "collector" {
-            return self.wrong(&path, "`collector` is no target: it keeps what must not be lost");
+            return self.wrong(path, "`collector` is no target: it keeps what must not be lost");
         }
         for preset in self.presets.clone() {
             let hosts = preset.hosts(self.scenario.backup_hosts);
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
             if !hosts.contains(&host) {
                 let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
-                return self.wrong(&path, message);
+                return self.wrong(path, message);
             }
             let disk = host == "store" && preset.store == "store";
             let http = preset.servers.contains(&host) && !disk;
@@ -56,21 +60,21 @@ impl Checker<'_> {
                 let (name, driver) = (fault.name(), preset.name);
                 let message =
                     format!("`{name}` does not apply to `store` of {driver}, a disk: it has slow, silent, read_only");
-                return self.wrong(&path, message);
+                return self.wrong(path, message);
             }
             if needs_http(fault) && !http {
                 let message =
                     format!("`{}` needs a server that speaks HTTP: `{host}` of {} does not", fault.name(), preset.name);
-                return self.wrong(&path, message);
+                return self.wrong(path, message);
             }
             if matches!(fault, Fault::RevokeTokens(_) | Fault::ExpireTokens(_)) && !preset.tokens {
                 let (name, driver) = (fault.name(), preset.name);
                 let message = format!("`{name}` means nothing to {driver}: its server issues no tokens");
-                return self.wrong(&path, message);
+                return self.wrong(path, message);
             }
             if matches!(fault, Fault::ReadOnly(_)) && !disk {
                 let message = format!("`read_only` needs a repository disk: `{host}` of {} is none", preset.name);
-                return self.wrong(&path, message);
+                return self.wrong(path, message);
             }
         }
     }

@@ -12,7 +12,7 @@ use clinker_drivers::driver::BackupUpdate;
 use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, RequestContext, RestoreControl, Result,
 };
-use clinker_env::{BoxStream, Env, Listener, Net};
+use clinker_env::{BoxStream, Env, Listener, Net, Tasks};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -86,7 +86,7 @@ impl BackupDriver for OutlivesItsCutOff {
     }
     async fn check_for_setup_error(&self) -> Result<()> {
         let driver = Arc::clone(&self.0);
-        let check = tokio::spawn(async move { driver.check_for_setup_error().await });
+        let check = Tasks::LocalSet.spawn(async move { driver.check_for_setup_error().await });
         check.await.unwrap_or_else(|error| Err(Error::new(Kind::Internal, "the check panicked").with_source(error)))
     }
     async fn backup(

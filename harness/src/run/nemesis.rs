@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clinker_model::fault::{Crash, Fault, HostTarget, Stored, Swap};
+use clinker_model::fault::{Fault, Stored, Swap};
 use clinker_model::history::FaultPhase;
 use clinker_model::plan::Plan;
 use clinker_model::{Entry, FaultId, Journal};
@@ -41,10 +41,9 @@ pub(super) fn drive(world: &mut dyn World, plan: &Plan, scene: &Scene) -> Result
             match signal {
                 Signal::Done => done = true,
                 Signal::PointReached { host, fault } => {
-                    world.crash(&host)?;
-                    if let Fault::Crash(crash) = &plan.faults[fault].fault {
-                        agenda.add(world.now() + crash.restart_after.0, Action::Restart(host));
-                    }
+                    let Fault::Crash(crash) = &plan.faults[fault].fault else { continue };
+                    world.end_process(&host, crash.power)?;
+                    agenda.add(world.now() + crash.restart_after.0, Action::Restart(host));
                 }
             }
         }
@@ -114,13 +113,13 @@ fn begin(world: &mut dyn World, plan: &Plan, scene: &Scene, id: FaultId, agenda:
     note(world, plan, id, FaultPhase::Begin);
     let resolved = resolve(fault, scene).map_err(failed)?;
     match &resolved {
-        Fault::Hold(_) | Fault::Refuse(_) | Fault::Skew(_) => world.begin(id, &resolved)?,
         Fault::Crash(crash) => {
             world.begin(id, &resolved)?;
             if crash.point.is_none() {
                 agenda.add(world.now() + crash.restart_after.0, Action::Restart(crash.host.clone()));
             }
         }
+        own if own.is_of_world() => world.begin(id, own)?,
         other => scene.target_of(other).map_err(failed)?.begin(id, other).map_err(failed)?,
     }
     Ok(())
@@ -135,47 +134,16 @@ fn note(world: &mut dyn World, plan: &Plan, id: FaultId, phase: FaultPhase) {
 
 /// The fault with names replaced: `store` by the back end's host, a backup's name by its id.
 fn resolve(fault: &Fault, scene: &Scene) -> Result<Fault, String> {
-    let host = |target: &HostTarget| scene.host_named(&target.host).map(|host| HostTarget { host });
-    let stored = |stored: &Stored| {
-        Ok::<_, String>(Stored { backup: scene.backup_id(&stored.backup)?, object: stored.object.clone() })
-    };
-    Ok(match fault {
-        Fault::Hold(target) => Fault::Hold(host(target)?),
-        Fault::Refuse(target) => Fault::Refuse(host(target)?),
-        Fault::Silent(target) => Fault::Silent(host(target)?),
-        Fault::WrongCredentials(target) => Fault::WrongCredentials(host(target)?),
-        Fault::RevokeTokens(target) => Fault::RevokeTokens(host(target)?),
-        Fault::ReadOnly(target) => Fault::ReadOnly(host(target)?),
-        Fault::Slow(slow) => {
-            let mut slow = slow.clone();
-            slow.host = scene.host_named(&slow.host)?;
-            Fault::Slow(slow)
-        }
-        Fault::Status(status) => {
-            let mut status = status.clone();
-            status.host = scene.host_named(&status.host)?;
-            Fault::Status(status)
-        }
-        Fault::Cut(cut) => {
-            let mut cut = cut.clone();
-            cut.host = scene.host_named(&cut.host)?;
-            Fault::Cut(cut)
-        }
-        Fault::ExpireTokens(expire) => {
-            let mut expire = expire.clone();
-            expire.host = scene.host_named(&expire.host)?;
-            Fault::ExpireTokens(expire)
-        }
-        Fault::Crash(crash) => Fault::Crash(Crash { host: scene.host_named(&crash.host)?, ..crash.clone() }),
-        Fault::Skew(skew) => {
-            let mut skew = skew.clone();
-            skew.host = scene.host_named(&skew.host)?;
-            Fault::Skew(skew)
-        }
-        Fault::Corrupt(object) => Fault::Corrupt(stored(object)?),
-        Fault::Truncate(object) => Fault::Truncate(stored(object)?),
-        Fault::Lose(object) => Fault::Lose(stored(object)?),
-        Fault::Swap(swap) => Fault::Swap(Swap { backup: scene.backup_id(&swap.backup)?, ..swap.clone() }),
-        Fault::Lag(_) | Fault::Full(_) => fault.clone(),
-    })
+    let mut fault = fault.clone();
+    for (_, host) in fault.hosts_mut() {
+        *host = scene.host_named(host)?;
+    }
+    match &mut fault {
+        Fault::Corrupt(Stored { backup, .. })
+        | Fault::Truncate(Stored { backup, .. })
+        | Fault::Lose(Stored { backup, .. })
+        | Fault::Swap(Swap { backup, .. }) => *backup = scene.backup_id(backup)?,
+        _ => {}
+    }
+    Ok(fault)
 }

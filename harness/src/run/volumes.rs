@@ -129,7 +129,7 @@ impl Devices {
         let mut listener = env.net.listen(PORT).await?;
         loop {
             let stream = listener.accept().await?;
-            tokio::spawn(Arc::clone(&self).answer(stream));
+            env.tasks.spawn(Arc::clone(&self).answer(stream));
         }
     }
 

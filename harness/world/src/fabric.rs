@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use clinker_env::Env;
+use clinker_env::{Env, Tasks};
 use clinker_model::{Fault, FaultId};
 
 use crate::clock::{SimClock, Skews};
@@ -34,6 +34,8 @@ pub struct Fabric {
     streams: Arc<Streams>,
     skews: Arc<Skews>,
     disks: Mutex<BTreeMap<String, SimDisk>>,
+    /// Disks that several hosts mount.
+    shared_disks: Mutex<Vec<SimDisk>>,
 }
 
 impl Fabric {
@@ -46,6 +48,7 @@ impl Fabric {
             streams: Arc::new(Streams::new(config.seed)),
             skews: Arc::new(Skews::default()),
             disks: Mutex::default(),
+            shared_disks: Mutex::default(),
             config,
             time,
             journal,
@@ -75,6 +78,10 @@ impl Fabric {
         self.links.is_held(a, b)
     }
 
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
     pub(crate) fn signals(&self) -> &Signals {
         &self.signals
     }
@@ -93,12 +100,26 @@ impl Fabric {
 
     /// A new disk for several hosts, with its own name as a fault target; `root` is the repository it keeps a ledger of.
     pub fn new_disk(&self, name: &str, root: &str) -> SimDisk {
+        let disk = self.make_disk(name, root);
+        self.shared_disks.lock().expect("no panic while the lock is held").push(disk.clone());
+        disk
+    }
+
+    fn make_disk(&self, name: &str, root: &str) -> SimDisk {
         SimDisk::new(name, root, Arc::clone(&self.time), Arc::clone(&self.journal), self.gates.clone())
+    }
+
+    /// What a host's loss of power does to disks: its own loses all that was not synced, a shared one what this host wrote.
+    pub(crate) fn disks_lose_power(&self, host: &str) {
+        self.disk(host).power_loss();
+        for disk in &*self.shared_disks.lock().expect("no panic while the lock is held") {
+            disk.client_lost_power(host);
+        }
     }
 
     /// The host's own disk.
     pub(crate) fn disk(&self, host: &str) -> SimDisk {
-        self.disks().entry(host.to_owned()).or_insert_with(|| self.new_disk(host, "/")).clone()
+        self.disks().entry(host.to_owned()).or_insert_with(|| self.make_disk(host, "/")).clone()
     }
 
     fn disks(&self) -> MutexGuard<'_, BTreeMap<String, SimDisk>> {
@@ -109,13 +130,7 @@ impl Fabric {
     pub(crate) fn env(&self, host: &str, wire: Arc<dyn Wire>) -> Env {
         let gate = self.gates.gate(host);
         Env {
-            net: Arc::new(SimNet::new(
-                wire,
-                gate.clone(),
-                Arc::clone(&self.links),
-                Arc::clone(&self.journal),
-                self.config.latency,
-            )),
+            net: Arc::new(SimNet::new(wire, gate.clone(), Arc::clone(&self.links), Arc::clone(&self.journal))),
             fs: self.disk(host).mount(host),
             clock: Arc::new(SimClock::new(
                 host,
@@ -126,6 +141,7 @@ impl Fabric {
             )),
             rng: Arc::new(self.streams.of(host)),
             cpu: Arc::new(SimCpu::new(self.config.cores, gate)),
+            tasks: Tasks::LocalSet,
         }
     }
 
@@ -150,6 +166,10 @@ impl Fabric {
                 if let Some(point) = &crash.point {
                     self.gates.arm(id, &crash.host, point, crash.when, crash.nth);
                 }
+            }
+            own if own.is_of_world() => {
+                own.hosts().iter().try_for_each(|(_, host)| self.known(host))?;
+                self.links.begin(id, own);
             }
             other => return Err(WorldError::NotMine { id, name: other.name() }),
         }

@@ -32,7 +32,7 @@ pub struct Gate {
 }
 
 struct State {
-    host: String,
+    host: Arc<str>,
     parked: AtomicBool,
     armed: Mutex<BTreeMap<FaultId, Armed>>,
 }
@@ -56,7 +56,7 @@ impl Gates {
     fn state(&self, host: &str) -> Arc<State> {
         let mut hosts = self.0.hosts.lock().expect("no panic while the lock is held");
         let state = hosts.entry(host.to_owned()).or_insert_with(|| {
-            Arc::new(State { host: host.to_owned(), parked: AtomicBool::new(false), armed: Mutex::default() })
+            Arc::new(State { host: host.into(), parked: AtomicBool::new(false), armed: Mutex::default() })
         });
         Arc::clone(state)
     }
@@ -79,6 +79,10 @@ impl Gates {
 
 impl Gate {
     pub fn host(&self) -> &str {
+        &self.state.host
+    }
+
+    pub(crate) fn shared_host(&self) -> &Arc<str> {
         &self.state.host
     }
 

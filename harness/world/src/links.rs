@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
-use clinker_model::{FaultId, Journal as _};
+use clinker_model::fault::Dns;
+use clinker_model::{Fault, FaultId, Journal as _};
 use tokio::sync::Notify;
 
 use crate::journal::SimJournal;
@@ -23,6 +24,8 @@ struct State {
     hosts: BTreeMap<String, bool>,
     holds: BTreeMap<FaultId, String>,
     refusals: BTreeMap<FaultId, String>,
+    /// What else is wrong with links and names.
+    others: BTreeMap<FaultId, Fault>,
     /// Open connections by the engine's key.
     conns: BTreeMap<u128, Arc<Conn>>,
     last_number: u32,
@@ -93,6 +96,24 @@ impl Links {
         self.changed.notify_waiters();
     }
 
+    /// Puts a fault of the links into force that only some engines know, or one of names.
+    pub(crate) fn begin(&self, id: FaultId, fault: &Fault) {
+        self.state().others.insert(id, fault.clone());
+    }
+
+    /// What [`Links::begin`] has put into force, in order of the faults' numbers.
+    pub(crate) fn others(&self) -> Vec<(FaultId, Fault)> {
+        self.state().others.iter().map(|(id, fault)| (*id, fault.clone())).collect()
+    }
+
+    /// What is wrong with a host's name.
+    pub(crate) fn dns(&self, host: &str) -> Option<(FaultId, Dns)> {
+        self.state().others.iter().find_map(|(id, fault)| match fault {
+            Fault::Dns(dns) if dns.host == host => Some((*id, dns.clone())),
+            _ => None,
+        })
+    }
+
     pub(crate) fn is_refusing(&self, host: &str) -> bool {
         !self.state().refusing(host).is_empty()
     }
@@ -109,6 +130,7 @@ impl Links {
         let mut state = self.state();
         state.holds.remove(&id);
         state.refusals.remove(&id);
+        state.others.remove(&id);
         drop(state);
         self.changed.notify_waiters();
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clinker_env::{BoxStream, Listener, Net};
-use clinker_model::fault::When;
+use clinker_model::Journal as _;
+use clinker_model::fault::{Answer, When};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::gate::Gate;
@@ -16,6 +17,12 @@ use crate::links::Links;
 use crate::stream::{End, SimStream};
 use crate::trace::Kind;
 use crate::wire::{RawListener, RawStream, Wire};
+
+/// A resolver's two tries of 5 s (resolv.conf(5): `timeout`, `attempts`).
+const RESOLVER_GIVES_UP: Duration = Duration::from_secs(10);
+
+/// Linux' six retries of a SYN, 1, 2, 4 … s apart (tcp(7): `tcp_syn_retries`).
+pub(crate) const CONNECT_GIVES_UP: Duration = Duration::from_secs(127);
 
 /// What the ports and streams of one host share.
 pub(crate) struct Place {
@@ -27,32 +34,43 @@ pub(crate) struct Place {
 pub(crate) struct SimNet {
     wire: Arc<dyn Wire>,
     place: Arc<Place>,
-    latency: Duration,
 }
 
 impl SimNet {
-    pub(crate) fn new(
-        wire: Arc<dyn Wire>,
-        gate: Gate,
-        links: Arc<Links>,
-        journal: Arc<SimJournal>,
-        latency: Duration,
-    ) -> SimNet {
-        SimNet { wire, place: Arc::new(Place { gate, links, journal }), latency }
+    pub(crate) fn new(wire: Arc<dyn Wire>, gate: Gate, links: Arc<Links>, journal: Arc<SimJournal>) -> SimNet {
+        SimNet { wire, place: Arc::new(Place { gate, links, journal }) }
     }
 
-    /// A connection, or the refusal one round trip after the SYN (or after what made the peer refuse).
-    async fn dial(&self, host: &str, port: u16) -> io::Result<RawStream> {
-        let from = self.place.gate.host();
-        let links = &self.place.links;
-        tokio::select! {
-            biased;
-            () = links.refused(from, host) => {}
-            raw = self.wire.connect(host, port) => return raw,
+    /// Asks for the address of `host`, which faults of names answer in their own way. Returns whether the address is right.
+    async fn resolve(&self, host: &str) -> io::Result<bool> {
+        let Place { gate, links, journal } = &*self.place;
+        if !links.hosts().iter().any(|known| known == host) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no host is named {host}")));
         }
-        links.bite_refusals(from, host);
-        tokio::time::sleep(2 * self.latency).await;
-        Err(io::Error::new(io::ErrorKind::ConnectionRefused, format!("connection refused by {host}:{port}")))
+        let Some((id, dns)) = links.dns(host) else { return Ok(true) };
+        journal.bite(id, gate.host(), &format!("the name {host} was looked up"));
+        if !dns.delay.0.is_zero() {
+            tokio::time::sleep(dns.delay.0).await;
+        }
+        let failed = || io::Error::other(format!("temporary failure in name resolution of {host}"));
+        match dns.answer {
+            Answer::Right => Ok(true),
+            Answer::Nxdomain => Err(io::Error::new(io::ErrorKind::NotFound, format!("no host is named {host}"))),
+            Answer::Servfail => Err(failed()),
+            Answer::Silent => {
+                tokio::time::sleep(RESOLVER_GIVES_UP).await;
+                Err(failed())
+            }
+            Answer::Stale => Ok(false),
+        }
+    }
+
+    async fn dial(&self, host: &str, port: u16) -> io::Result<RawStream> {
+        if self.resolve(host).await? {
+            return self.wire.connect(host, port).await;
+        }
+        tokio::time::sleep(CONNECT_GIVES_UP).await;
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer from the old address of {host}:{port}")))
     }
 }
 
@@ -63,9 +81,6 @@ impl Net for SimNet {
         gate.pass("net.connect", When::Before).await;
         let peer = xxh3_64(host.as_bytes());
         journal.event(gate.host(), Kind::Connect, 0, port.into(), peer);
-        if !links.hosts().iter().any(|known| known == host) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, format!("no host is named {host}")));
-        }
         links.bite_holds(gate.host(), host, "connect to");
         let dialled = self.dial(host, port).await;
         gate.pass("net.connect", When::After).await;

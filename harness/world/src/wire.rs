@@ -17,7 +17,8 @@ pub(crate) struct RawStream {
 /// The engine's network as one host sees it.
 #[async_trait]
 pub(crate) trait Wire: Send + Sync {
-    /// Refused when nothing listens on the port; waits while the link is held. The host is known and runs.
+    /// Refused when the host refuses, its process is gone or nothing listens on the port; waits while the link is held.
+    /// The host is known.
     async fn connect(&self, host: &str, port: u16) -> io::Result<RawStream>;
     async fn listen(&self, port: u16) -> io::Result<Box<dyn RawListener>>;
 }
@@ -27,4 +28,9 @@ pub(crate) trait Wire: Send + Sync {
 pub(crate) trait RawListener: Send {
     async fn accept(&mut self) -> io::Result<RawStream>;
     fn port(&self) -> u16;
+}
+
+/// The error of a connect that a host has refused.
+pub(crate) fn refusal(host: &str, port: u16) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionRefused, format!("connection refused by {host}:{port}"))
 }

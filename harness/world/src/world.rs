@@ -32,6 +32,10 @@ pub struct WorldConfig {
     pub latency: Duration,
     /// Modelled cores per host.
     pub cores: usize,
+    /// Send buffer and receive window of a connection, bytes; for an engine that models them.
+    pub window: u64,
+    /// What happens at one instant, and which host is served first; for an engine that can choose.
+    pub schedule: Schedule,
     /// Keeps trace events in memory for comparison; the hash is computed in any case.
     pub keep_trace: bool,
 }
@@ -45,9 +49,21 @@ impl WorldConfig {
             epoch: Timestamp::constant(1_767_225_600, 0),
             latency: Duration::from_millis(1),
             cores: 2,
+            window: 4 << 20,
+            schedule: Schedule::InOrder,
             keep_trace: true,
         }
     }
+}
+
+/// The order of what happens at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// First come, first served.
+    #[default]
+    InOrder,
+    /// Permuted from this seed: another schedule that is as possible as the first.
+    Permuted(u64),
 }
 
 /// Something that the caller of [`World::advance`] should act on.
@@ -94,8 +110,19 @@ pub enum WorldError {
     UnknownHost { host: String, known: String },
     #[error("host `{host}` was added {why}")]
     AddHost { host: String, why: &'static str },
-    #[error("fault {id} (`{name}`) is not one of the world's own: hold, refuse, skew, crash")]
+    #[error("fault {id} (`{name}`) is not one of hosts and their network")]
     NotMine { id: FaultId, name: &'static str },
+    #[error("fault {id} (`{name}`) cannot be played by engine {engine}: simnet can")]
+    NotExpressible { id: FaultId, name: &'static str, engine: &'static str },
+}
+
+/// What ends with a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Its kernel closes its connections.
+    Process,
+    /// The machine is gone: nobody closes anything.
+    Power,
 }
 
 /// A simulated network of hosts in virtual time.
@@ -114,14 +141,17 @@ pub trait World {
     /// Fails when software ends with an error or panics; every later call then fails in the same way.
     fn advance(&mut self, until: Duration) -> Result<Duration, WorldError>;
 
-    /// Engine part of [`World::crash`]: drops everything that runs on a host. The name is known.
-    fn kill(&mut self, host: &str);
+    /// Engine part of [`World::crash`] and [`World::cut_power`]: drops everything that runs on a host. The name is known.
+    fn kill(&mut self, host: &str, death: Death);
 
     /// Engine part of [`World::restart`]: runs the host's software from its beginning. The name is known.
     fn start(&mut self, host: &str);
 
-    /// Engine part of `hold`: makes the links agree with [`Fabric::is_held`].
-    fn sync_links(&mut self);
+    /// Makes the engine agree with the fabric's faults: held links and what [`Links`](crate::links) lists beside them.
+    fn sync_faults(&mut self);
+
+    /// The engine's name in plans and tokens.
+    fn engine(&self) -> &'static str;
 
     /// Virtual time since the start.
     fn now(&self) -> Duration {
@@ -154,14 +184,17 @@ pub trait World {
     /// at once and with a point arms it (a [`Signal::PointReached`] asks for [`World::crash`]). Restarting is the caller's.
     fn begin(&mut self, id: FaultId, fault: &Fault) -> Result<(), WorldError> {
         let fabric = Arc::clone(self.fabric());
+        if fault.needs_simnet() && self.engine() != "simnet" {
+            return Err(WorldError::NotExpressible { id, name: fault.name(), engine: self.engine() });
+        }
         fabric.begin(id, fault)?;
         match fault {
-            Fault::Hold(_) => self.sync_links(),
             Fault::Crash(crash) if crash.point.is_none() && self.is_running(&crash.host) => {
                 fabric.journal().bite(id, &crash.host, "the process ended");
-                self.crash(&crash.host)?;
+                self.end_process(&crash.host, crash.power)?;
             }
-            _ => {}
+            Fault::Crash(_) => {}
+            _ => self.sync_faults(),
         }
         Ok(())
     }
@@ -169,15 +202,24 @@ pub trait World {
     /// Ends a fault; unknown ids are ignored.
     fn end(&mut self, id: FaultId) {
         self.fabric().end(id);
-        self.sync_links();
+        self.sync_faults();
     }
 
     /// Ends the host's process at once: its memory is gone, its disks and random streams are not.
     fn crash(&mut self, host: &str) -> Result<(), WorldError> {
+        self.end_process(host, false)
+    }
+
+    /// As [`World::crash`], or with `power` the loss of the whole machine's power: peers hear nothing of it, and what was
+    /// not synced is gone from its disks.
+    fn end_process(&mut self, host: &str, power: bool) -> Result<(), WorldError> {
         let fabric = Arc::clone(self.fabric());
         fabric.known(host)?;
         if fabric.links().set_running(host, false) {
-            self.kill(host);
+            self.kill(host, if power { Death::Power } else { Death::Process });
+            if power {
+                fabric.disks_lose_power(host);
+            }
             fabric.journal().record(host, Entry::Host { what: "crashed".to_owned() });
         }
         fabric.gates().unpark(host);

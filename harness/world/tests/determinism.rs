@@ -2,6 +2,7 @@
 
 mod common;
 
+use clinker_env::Tasks;
 use clinker_model::Fault;
 use clinker_model::fault::When;
 use clinker_world::trace::{Kind, Trace, first_difference};
@@ -21,7 +22,7 @@ fn run(seed: u64, odd: bool) -> (u64, Trace, Vec<String>) {
                 let mut tasks = tokio::task::JoinSet::new();
                 for n in 0..5u64 {
                     let (env, notes) = (env.clone(), notes.clone());
-                    tasks.spawn(async move {
+                    Tasks::LocalSet.spawn_in(&mut tasks, async move {
                         let pause = env.rng.next_u64("jitter") % 1000;
                         tokio::time::sleep(ms(pause)).await;
                         let mut stream = env.net.connect("server", 7).await?;
@@ -92,7 +93,7 @@ fn a_crash_ends_connections_in_the_order_of_their_opening_whatever_the_task_numb
                     for n in 0..6 {
                         let mut stream = env.net.connect("server", 7).await?;
                         let (env, notes) = (env.clone(), notes.clone());
-                        tokio::spawn(async move {
+                        Tasks::LocalSet.spawn(async move {
                             let end = stream.read(&mut [0; 8]).await.unwrap();
                             notes.add(&env, format!("{n} {end}"));
                         });

@@ -4,6 +4,7 @@ mod common;
 
 use std::io::ErrorKind;
 
+use clinker_env::Tasks;
 use clinker_model::Fault;
 use clinker_world::World;
 use common::*;
@@ -46,7 +47,7 @@ fn a_hold_is_a_black_hole_and_everything_arrives_at_its_end() {
             async move {
                 let mut open = env.net.connect("server", 7).await?;
                 tokio::time::sleep(secs(2)).await;
-                let late = tokio::spawn({
+                let late = Tasks::LocalSet.spawn({
                     let (env, notes) = (env.clone(), notes.clone());
                     async move {
                         let connected = env.net.connect("server", 7).await.is_ok();
@@ -220,7 +221,7 @@ fn unmodified_hyper_serves_and_fetches() {
                     let body = request.into_body().collect().await?.to_bytes();
                     Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(format!("{path} {}", body.len())))))
                 });
-                tokio::spawn(async move {
+                Tasks::LocalSet.spawn(async move {
                     let mut http = hyper::server::conn::http1::Builder::new();
                     http.auto_date_header(false).serve_connection(stream, service).await
                 });
@@ -233,7 +234,7 @@ fn unmodified_hyper_serves_and_fetches() {
             async move {
                 let stream = TokioIo::new(env.net.connect("server", 80).await?);
                 let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await?;
-                tokio::spawn(connection);
+                Tasks::LocalSet.spawn(connection);
                 for size in [0, 1_000_000] {
                     let body = Full::new(Bytes::from(vec![7; size]));
                     let request = Request::put("/x").header("host", "server").body(body)?;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use clinker_env::Work;
+use clinker_env::{Tasks, Work};
 use clinker_model::Fault;
 use clinker_model::fault::{Skew, When};
 use clinker_world::{Signal, SoftwareFuture, World, WorldError, current_host};
@@ -91,7 +91,7 @@ fn a_process_makes_no_port_call_after_its_crash_point() {
             let (notes, fs) = (seen.clone(), disk.mount("host"));
             async move {
                 let other = fs.clone();
-                tokio::spawn(async move {
+                Tasks::LocalSet.spawn(async move {
                     // In the same tick as the crash point, on the same host.
                     tokio::time::sleep(ms(1001)).await;
                     other.create("/data/afterwards", 0o600).await
@@ -186,7 +186,7 @@ fn three_jobs_on_two_cores_take_what_their_bytes_cost() {
             async move {
                 let jobs = ["a", "b", "c"].map(|name| {
                     let (env, notes) = (env.clone(), notes.clone());
-                    tokio::spawn(async move {
+                    Tasks::LocalSet.spawn(async move {
                         let name = env.compute(Work::Hash, 400 << 20, move || name).await;
                         notes.add(&env, name);
                     })
@@ -237,7 +237,7 @@ fn errors_and_panics_of_software_name_the_host() {
 
         let error = failure(|| {
             Box::pin(async {
-                tokio::spawn(async {
+                Tasks::LocalSet.spawn(async {
                     tokio::time::sleep(secs(2)).await;
                     panic!("in a task");
                 });
@@ -259,7 +259,7 @@ fn software_that_returns_takes_its_tasks_with_it_and_may_say_done() {
         let host = software(move |env| {
             let (notes, signals) = (seen.clone(), signals.clone());
             async move {
-                tokio::spawn(async move {
+                Tasks::LocalSet.spawn(async move {
                     tokio::time::sleep(secs(2)).await;
                     notes.add(&env, "outlived its process");
                 });

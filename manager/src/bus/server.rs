@@ -62,7 +62,7 @@ pub async fn serve(exchange: Arc<Exchange>, env: Env) -> Result<()> {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                tokio::spawn(converse(Arc::clone(&exchange), stream));
+                env.tasks.spawn(converse(Arc::clone(&exchange), stream));
             }
             Err(error) => tracing::warn!("collector: accept failed: {}", error.kind()),
         }

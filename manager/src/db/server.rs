@@ -21,7 +21,7 @@ pub async fn serve(store: Arc<Mutex<Store>>, env: Env) -> Result<()> {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                tokio::spawn(answer_all(Arc::clone(&store), stream));
+                env.tasks.spawn(answer_all(Arc::clone(&store), stream));
             }
             Err(error) => tracing::warn!("database: accept failed: {}", error.kind()),
         }

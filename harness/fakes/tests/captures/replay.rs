@@ -120,8 +120,8 @@ fn world(file: &str) -> World {
         ..KeystoneConfig::default()
     };
     let keystone = KeystoneFake::new(config, tokens, journal);
-    tokio::spawn(swift.clone().serve(env.clone(), SWIFT));
-    tokio::spawn(keystone.serve(env.clone(), KEYSTONE));
+    env.tasks.spawn(swift.clone().serve(env.clone(), SWIFT));
+    env.tasks.spawn(keystone.serve(env.clone(), KEYSTONE));
     let account = if keystone_mode { format!("/v1/AUTH_{PROJECT}") } else { "/v1/AUTH_test".to_owned() };
     World { env, clock, swift, account }
 }

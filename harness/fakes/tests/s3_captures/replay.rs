@@ -37,7 +37,7 @@ fn world(file: &str) -> World {
         ..S3Config::default()
     };
     let s3 = S3Fake::new(config, Arc::new(Memory::default()));
-    tokio::spawn(s3.clone().serve(env.clone(), PORT));
+    env.tasks.spawn(s3.clone().serve(env.clone(), PORT));
     World { env, clock, s3, signer }
 }
 

@@ -210,12 +210,12 @@ impl File for OpenFile {
                     return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
                 }
                 let Some((id, limit)) = state.faults.limit() else {
-                    self.inode.write_at(offset, &data);
+                    self.inode.write_at(self.mount.gate.shared_host(), offset, &data);
                     return Ok(Ok(()));
                 };
                 let room = limit.saturating_sub(state.tree.used()) + self.inode.len().saturating_sub(offset);
                 let fits = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
-                self.inode.write_at(offset, &data[..fits]);
+                self.inode.write_at(self.mount.gate.shared_host(), offset, &data[..fits]);
                 Ok(if fits == data.len() { Ok(()) } else { Err(id) })
             })
             .await?;

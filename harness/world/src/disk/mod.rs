@@ -76,6 +76,11 @@ impl SimDisk {
         self.0.state().tree.power_loss();
     }
 
+    /// Drops what `host` has written and not synced; what other hosts did stays.
+    pub fn client_lost_power(&self, host: &str) {
+        self.0.state().tree.client_lost(host);
+    }
+
     /// A file's bytes, or `None` where there is no file; no fault applies.
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         self.0.state().tree.contents(path)

@@ -34,6 +34,8 @@ pub(super) struct Inode {
 struct Content {
     data: Arc<Vec<u8>>,
     synced: Arc<Vec<u8>>,
+    /// Who has written what is not synced.
+    writers: BTreeSet<Arc<str>>,
 }
 
 fn error(kind: io::ErrorKind, what: &str, path: &str) -> io::Error {
@@ -192,8 +194,18 @@ impl Tree {
         }
         self.durable = self.live.clone();
         for inode in self.live.values().filter_map(Node::file) {
+            inode.content().revert();
+        }
+    }
+
+    /// Drops the bytes that `host` has written and not synced, as the lost cache of a network file system's client. Names
+    /// are the server's and stay.
+    pub(super) fn client_lost(&mut self, host: &str) {
+        for inode in self.live.values().filter_map(Node::file) {
             let mut content = inode.content();
-            content.data = Arc::clone(&content.synced);
+            if content.writers.contains(host) {
+                content.revert();
+            }
         }
     }
 
@@ -258,6 +270,13 @@ impl Node {
     }
 }
 
+impl Content {
+    fn revert(&mut self) {
+        self.data = Arc::clone(&self.synced);
+        self.writers.clear();
+    }
+}
+
 impl Inode {
     fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().expect("no panic while the lock is held")
@@ -274,11 +293,12 @@ impl Inode {
         Bytes::copy_from_slice(&content.data[start..end])
     }
 
-    pub(super) fn write_at(&self, offset: u64, bytes: &[u8]) {
+    pub(super) fn write_at(&self, writer: &Arc<str>, offset: u64, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         let mut content = self.content();
+        content.writers.insert(Arc::clone(writer));
         let data = Arc::make_mut(&mut content.data);
         let start = usize::try_from(offset).expect("files of a simulation fit into memory");
         if data.len() < start + bytes.len() {
@@ -290,6 +310,7 @@ impl Inode {
     pub(super) fn sync(&self) {
         let mut content = self.content();
         content.synced = Arc::clone(&content.data);
+        content.writers.clear();
     }
 
     /// Changes the bytes behind everybody's back, durably.

@@ -4,12 +4,9 @@ mod sockets;
 mod wire;
 
 use std::collections::BTreeSet;
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use ::turmoil::{Builder, Sim};
@@ -19,7 +16,8 @@ use crate::fabric::{Fabric, Time};
 use crate::host::enter_host;
 use crate::isolate::require_tokio_unstable;
 use crate::panics::capture;
-use crate::world::{BoxError, Software, World, WorldConfig, WorldError};
+use crate::process::{Ended, supervise};
+use crate::world::{Death, Software, World, WorldConfig, WorldError};
 use sockets::Sockets;
 use wire::TurmoilWire;
 
@@ -42,9 +40,6 @@ pub struct TurmoilWorld {
     begun: bool,
     failure: Option<WorldError>,
 }
-
-/// Hosts whose software has ended in the current step, and how.
-type Ended = Arc<Mutex<Vec<(String, Result<(), WorldError>)>>>;
 
 /// Virtual time: within a step the running host's, between steps the simulation's.
 #[derive(Default)]
@@ -108,27 +103,12 @@ impl TurmoilWorld {
         for (host, result) in ended {
             result?;
             if self.fabric.links().set_running(&host, false) {
-                self.kill(&host);
+                self.kill(&host, Death::Process);
                 self.fabric.journal().record(&host, Entry::Host { what: "ended".to_owned() });
             }
         }
         Ok(())
     }
-}
-
-/// Runs software to its end, reports how it ended, and then waits to be cleared away.
-async fn supervise(host: Arc<str>, process: impl Future<Output = Result<(), BoxError>>, ended: Ended) {
-    enter_host(&host);
-    let mut process = pin!(process);
-    let result = poll_fn(|cx| match capture(|| process.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(|result| {
-            result.map_err(|error| WorldError::Software { host: host.to_string(), reason: error.to_string() })
-        }),
-        Err(caught) => Poll::Ready(Err(WorldError::Panic { host: host.to_string(), message: caught.message })),
-    })
-    .await;
-    ended.lock().expect("no panic while the lock is held").push((host.to_string(), result));
-    pending::<()>().await;
 }
 
 impl World for TurmoilWorld {
@@ -152,8 +132,9 @@ impl World for TurmoilWorld {
             let (fabric, host, software) = (Arc::clone(&fabric), Arc::clone(&host), Rc::clone(&software));
             let (ended, sockets) = (Arc::clone(&ended), Arc::clone(&sockets));
             async move {
-                let wire = TurmoilWire { host: Arc::clone(&host), sockets };
+                let wire = TurmoilWire { host: Arc::clone(&host), sockets, fabric: Arc::clone(&fabric) };
                 let env = fabric.env(&host, Arc::new(wire));
+                enter_host(&host);
                 supervise(host, async move { software(env).await }, ended).await;
                 Ok(())
             }
@@ -161,7 +142,7 @@ impl World for TurmoilWorld {
         self.hosts.push(name.to_owned());
         self.fabric.links().set_running(name, true);
         self.fabric.journal().record(name, Entry::Host { what: "started".to_owned() });
-        self.sync_links();
+        self.sync_faults();
         Ok(())
     }
 
@@ -178,7 +159,11 @@ impl World for TurmoilWorld {
         Ok(self.sim.elapsed())
     }
 
-    fn kill(&mut self, host: &str) {
+    fn engine(&self) -> &'static str {
+        "turmoil"
+    }
+
+    fn kill(&mut self, host: &str, _: Death) {
         let sockets = Arc::clone(&self.sockets);
         sockets.while_dying(host, || self.sim.crash(host));
     }
@@ -187,7 +172,7 @@ impl World for TurmoilWorld {
         self.sim.bounce(host);
     }
 
-    fn sync_links(&mut self) {
+    fn sync_faults(&mut self) {
         for (n, a) in self.hosts.iter().enumerate() {
             for b in &self.hosts[n + 1..] {
                 let pair = (a.clone(), b.clone());

@@ -6,21 +6,34 @@ use std::sync::Arc;
 
 use ::turmoil::net::{TcpListener, TcpStream};
 use async_trait::async_trait;
+use clinker_env::Tasks;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::sockets::Sockets;
-use crate::wire::{RawListener, RawStream, Wire};
+use crate::fabric::Fabric;
+use crate::wire::{RawListener, RawStream, Wire, refusal};
 
 pub(super) struct TurmoilWire {
     pub(super) host: Arc<str>,
     pub(super) sockets: Arc<Sockets>,
+    pub(super) fabric: Arc<Fabric>,
 }
 
 #[async_trait]
 impl Wire for TurmoilWire {
     async fn connect(&self, host: &str, port: u16) -> io::Result<RawStream> {
-        let stream = TcpStream::connect((host, port)).await?;
+        let links = self.fabric.links();
+        let stream = tokio::select! {
+            biased;
+            () = links.refused(&self.host, host) => {
+                // The answer comes one round trip after the SYN, or after what made the peer refuse.
+                links.bite_refusals(&self.host, host);
+                tokio::time::sleep(2 * self.fabric.config().latency).await;
+                return Err(refusal(host, port));
+            }
+            stream = TcpStream::connect((host, port)) => stream?,
+        };
         let key = key(stream.local_addr()?, stream.peer_addr()?);
         Ok(RawStream { stream: Box::new(self.sockets.open(&self.host, stream)), key, peer: host.to_owned() })
     }
@@ -37,8 +50,9 @@ impl Wire for TurmoilWire {
         let listener = bound.map_err(|error| io::Error::new(error.kind(), format!("port {port} is in use")))?;
         let port = listener.local_addr()?.port();
         let (send, accepted) = mpsc::unbounded_channel();
-        let task =
-            tokio::spawn(accept_all(listener, Arc::clone(&self.host), Arc::clone(&self.sockets), send)).abort_handle();
+        let task = Tasks::LocalSet
+            .spawn(accept_all(listener, Arc::clone(&self.host), Arc::clone(&self.sockets), send))
+            .abort_handle();
         Ok(Box::new(Listening { accepted, task, port }))
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clinker_env::Env;
+use clinker_env::{Env, Tasks};
 use clinker_model::Fault;
 use clinker_model::fault::{Crash, HostTarget, When};
 use clinker_world::{BoxError, Software, TurmoilWorld, World, WorldConfig, run_isolated};
@@ -65,6 +65,7 @@ pub fn crash_at(host: &str, point: &str, when: When, nth: u64) -> Fault {
         when,
         nth,
         restart_after: Default::default(),
+        power: false,
     })
 }
 
@@ -75,7 +76,7 @@ pub fn echo_server() -> Software {
         let mut listener = env.net.listen(7).await?;
         loop {
             let mut stream = listener.accept().await?;
-            tokio::spawn(async move {
+            Tasks::LocalSet.spawn(async move {
                 let mut buffer = [0; 1024];
                 while let Ok(n) = stream.read(&mut buffer).await {
                     if n == 0 || stream.write_all(&buffer[..n]).await.is_err() {
