@@ -125,7 +125,8 @@ async fn what_was_changed_after_signing_is_refused() {
         headers
     };
     let (hour_off, region) = (now - jiff::Span::new().hours(1), Signer { region: "eu-nowhere-9", ..KEY });
-    let rows: Vec<(Vec<(String, String)>, &str, &[u8], u16, &str)> = vec![
+    type Tampered<'a> = (Vec<(String, String)>, &'a str, &'a [u8], u16, &'a str);
+    let rows: Vec<Tampered> = vec![
         (signed.clone(), "/vol/b1-2", b"hello", 403, "SignatureDoesNotMatch"),
         (tampered("content-type", "text/html"), "/vol/b1-1", b"hello", 403, "SignatureDoesNotMatch"),
         (signed.clone(), "/vol/b1-1", b"HELLO", 400, "XAmzContentSHA256Mismatch"),
