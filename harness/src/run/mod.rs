@@ -28,7 +28,7 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+    Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -66,7 +66,7 @@ pub struct Run {
     /// Rolling hash over every event.
     pub hash: u64,
     pub events: u64,
-    /// Every event, if [`Watch::traced`].
+    /// Every event, if [`Watch::tracing`] says so.
     pub trace: Trace,
     /// Real time that each host's code has run, if [`Watch::accounted`].
     pub spent: Vec<(String, Duration)>,
@@ -95,8 +95,7 @@ pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
 /// What is kept of a run besides its history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch {
-    /// Every event, for a comparison.
-    pub traced: bool,
+    pub tracing: Tracing,
     /// How long each host's code really ran, for a bench.
     pub accounted: bool,
 }
@@ -109,7 +108,7 @@ pub fn play_watched(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, Run
 
 fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let mut config = WorldConfig::new(plan.seed);
-    config.keep_trace = watch.traced;
+    config.tracing = watch.tracing;
     config.account = watch.accounted;
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
@@ -148,7 +147,7 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
         hash: journal.hash(),
         events: journal.events(),
         spent: world.spent(),
-        trace: if watch.traced { journal.trace() } else { Trace::default() },
+        trace: if watch.tracing == Tracing::Kept { journal.trace() } else { Trace::default() },
         history: History { header, records: journal.take_records() },
         virtual_time,
     })
