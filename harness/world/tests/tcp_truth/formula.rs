@@ -1,25 +1,25 @@
-//! How long Linux takes, as a function of its settings; checked against both worlds.
+//! How long Linux takes, as a function of its settings: the same function is checked against both worlds.
+//!
+//! Kernel documentation (`ip-sysctl`): a sender gives up "at the first RTO which exceeds the hypothetical timeout", so that
+//! a formula gives a range. Kernel timers are late by up to an eighth of their wait, which is allowed for on Linux only.
 
 use std::time::Duration;
+
+pub const SYN_RETRIES: &str = "ipv4/tcp_syn_retries";
+pub const SYN_LINEAR: &str = "ipv4/tcp_syn_linear_timeouts";
+pub const RETRIES: &str = "ipv4/tcp_retries2";
 
 /// What the times hang on.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     pub syn_retries: u32,
-    /// Retries of a SYN before they are spaced further and further, which are not counted in `syn_retries`.
+    /// Waits of 1 s before those for an answer to a SYN grow.
     pub syn_linear: u32,
     pub retries: u32,
 }
 
-/// Of Linux, but for `syn_linear`: kernels from 6.5 on have 4.
+/// Linux as it is installed, but for `syn_linear`, which is 4 from Linux 6.5 on.
 pub const DEFAULT: Kernel = Kernel { syn_retries: 6, syn_linear: 0, retries: 15 };
-
-/// Until a SYN is sent again.
-const SYN_RTO: Duration = Duration::from_secs(1);
-/// Until data are sent again; a round trip comes on top.
-const RTO: Duration = Duration::from_millis(200);
-/// Most that one waits for the next retransmission.
-const RTO_MAX: Duration = Duration::from_secs(120);
 
 impl Kernel {
     /// The default one with other values of sysctls.
@@ -37,16 +37,12 @@ impl Kernel {
     }
 }
 
-pub const SYN_RETRIES: &str = "ipv4/tcp_syn_retries";
-pub const SYN_LINEAR: &str = "ipv4/tcp_syn_linear_timeouts";
-pub const RETRIES: &str = "ipv4/tcp_retries2";
-
 /// When something happens, counted from its cause.
 #[derive(Clone, Copy, Debug)]
 pub enum Time {
     /// As soon as packets have crossed.
     Trip,
-    /// One does not wait for it to happen.
+    /// Never, as far as one has watched.
     Never,
     /// A connect gives up.
     SynGivesUp,
@@ -58,43 +54,82 @@ pub enum Time {
     Retry(u64),
 }
 
+/// Least and most.
+pub type Range = (Duration, Duration);
+
+/// Packets have crossed by then, in either world.
+const TRIPS: Duration = Duration::from_millis(100);
+const SYN_WAIT_MS: u64 = 1000;
+const WAIT_MS: u64 = 200;
+const LONGEST_WAIT_MS: u64 = 120_000;
+
 impl Time {
     pub fn formula(self) -> String {
+        let secs = |ms: u64| ms as f64 / 1e3;
         match self {
-            Time::Trip => "a round trip".to_owned(),
-            Time::Never => "—".to_owned(),
-            Time::SynGivesUp => {
-                "1 + 2 + 4 … s: l + 1 waits of 1 s for l > 0, then doubling, n + l + 1 waits".to_owned()
+            Time::Trip => "packets cross".to_owned(),
+            Time::Never => "never".to_owned(),
+            Time::SynGivesUp => "S(n): the first SYN timer from 2^(n+1) − 1 s on, n = tcp_syn_retries".to_owned(),
+            Time::SynRetry(ms) => format!("the first SYN timer after {} s", secs(ms)),
+            Time::GivesUp => {
+                "R(n): the first or second timer from 0.2 + 0.4 + … s (n + 1 waits, each at most 120 s) on, \
+                              n = tcp_retries2"
+                    .to_owned()
             }
-            Time::SynRetry(after) => format!("first of 1, 3, 7, 15 … s after {} s", after as f64 / 1e3),
-            Time::GivesUp => "0.2 + 0.4 + 0.8 … s, each at most 120 s: n + 1 waits".to_owned(),
-            Time::Retry(after) => format!("first of 0.2, 0.6, 1.4, 3.0 … s after {} s", after as f64 / 1e3),
+            Time::Retry(ms) => format!("the first timer after {} s", secs(ms)),
         }
     }
 
     /// None: there is no such time.
-    pub fn at(self, kernel: Kernel) -> Option<Duration> {
-        let syns = || waits(SYN_RTO, kernel.syn_linear);
+    pub fn range(self, kernel: Kernel) -> Option<Range> {
+        let ms = Duration::from_millis;
+        let exactly = |at: u64| Some((ms(at), ms(at) + TRIPS));
         match self {
-            Time::Trip => Some(Duration::ZERO),
+            Time::Trip => exactly(0),
             Time::Never => None,
-            Time::SynGivesUp => Some(syns().take((kernel.syn_retries + kernel.syn_linear + 1) as usize).sum()),
-            Time::SynRetry(after) => Some(first_after(syns(), after)),
-            Time::GivesUp => Some(waits(RTO, 0).take(kernel.retries as usize + 1).sum()),
-            Time::Retry(after) => Some(first_after(waits(RTO, 0), after)),
+            Time::SynGivesUp => {
+                let least = nth(waits(SYN_WAIT_MS, 0), kernel.syn_retries);
+                exactly(first_from(waits(SYN_WAIT_MS, kernel.syn_linear), least))
+            }
+            Time::SynRetry(after) => exactly(first_from(waits(SYN_WAIT_MS, kernel.syn_linear), after)),
+            Time::GivesUp => {
+                // Counted from the first retransmission, which is a wait after the cause: one timer more, unless those
+                // before were so late that they have made up for it.
+                let waits = || waits(WAIT_MS, 0);
+                Some((ms(nth(waits(), kernel.retries)), ms(nth(waits(), kernel.retries + 1)) + TRIPS))
+            }
+            Time::Retry(after) => {
+                // A probe for a lost tail comes first if one packet only is on its way, and does not double the wait.
+                let [with, without] = [1, 0].map(|probes| first_from(waits(WAIT_MS, probes), after));
+                Some((ms(with.min(without)), ms(with.max(without)) + TRIPS))
+            }
         }
     }
 }
 
-/// What passes between transmissions.
-fn waits(first: Duration, linear: u32) -> impl Iterator<Item = Duration> {
-    (0..).map(move |n: u32| (first * 2_u32.pow(n.saturating_sub(linear).min(16))).min(RTO_MAX))
+/// The same on a real kernel.
+pub fn with_late_timers((least, most): Range) -> Range {
+    (least, most + most / 8 + TRIPS)
 }
 
-fn first_after(waits: impl Iterator<Item = Duration>, ms: u64) -> Duration {
-    let sums = waits.scan(Duration::ZERO, |sum, wait| {
-        *sum += wait;
-        Some(*sum)
-    });
-    sums.into_iter().find(|at| *at > Duration::from_millis(ms)).expect("they grow")
+/// What passes between transmissions, in ms: `steady` waits before the one from which they double.
+fn waits(first: u64, steady: u32) -> impl Iterator<Item = u64> {
+    (0..).map(move |n: u32| (first << n.saturating_sub(steady).min(16)).min(LONGEST_WAIT_MS))
+}
+
+/// The end of wait `n`, counted from 0.
+fn nth(waits: impl Iterator<Item = u64>, n: u32) -> u64 {
+    waits.take(n as usize + 1).sum()
+}
+
+/// The first end of a wait from `ms` on.
+fn first_from(waits: impl Iterator<Item = u64>, ms: u64) -> u64 {
+    let mut at = 0;
+    for wait in waits {
+        at += wait;
+        if at >= ms {
+            break;
+        }
+    }
+    at
 }

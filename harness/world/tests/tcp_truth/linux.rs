@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use crate::cases::Case;
-use crate::lab::{Deed, Lab, Peer, Seen, Site};
+use crate::lab::{CLOSED_PORT, Deed, Lab, Peer, Seen, Site};
 
 const ROLE: &str = "CLINKER_TCP_ROLE";
 const CONTROL: &str = "CLINKER_TCP_CONTROL";
@@ -72,6 +72,7 @@ pub fn play(role: &str) -> io::Result<()> {
     match role {
         "peer" => runtime.block_on(obey()),
         "probe" => Namespaces::make(&[]).map(drop),
+        "reach" => runtime.block_on(reach_peer()),
         name => {
             let case = crate::cases::all().into_iter().find(|case| case.name == name);
             let case = case.ok_or_else(|| io::Error::other(format!("no case is named {name}")))?;
@@ -83,6 +84,20 @@ pub fn play(role: &str) -> io::Result<()> {
             writeln!(io::stdout(), "{} {}", seen.after.as_nanos(), seen.what)
         }
     }
+}
+
+/// Waits until packets cross: what is sent over a new wire at once may get lost.
+async fn reach_peer() -> io::Result<()> {
+    let net = clinker_env::real::env().net;
+    for _ in 0..50 {
+        let refused = net.connect(PEER, CLOSED_PORT);
+        if let Ok(Err(error)) = tokio::time::timeout(Duration::from_millis(100), refused).await
+            && error.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return Ok(());
+        }
+    }
+    Err(io::Error::other("the peer's kernel does not answer"))
 }
 
 /// A process that holds a network namespace.
@@ -104,6 +119,11 @@ impl Holder {
         command
     }
 
+    /// This program in the namespace.
+    fn enter_self(&self) -> io::Result<Command> {
+        Ok(self.enter(&std::env::current_exe()?.to_string_lossy()))
+    }
+
     /// Runs commands of `ip`, one a line.
     fn ip(&self, lines: &str) -> io::Result<()> {
         feed(self.enter("ip").args(["-batch", "-"]), lines)
@@ -123,7 +143,11 @@ impl Drop for Holder {
 }
 
 fn script(settings: &[(&str, u32)]) -> String {
-    let line = |(name, value): &(&str, u32)| format!("echo {value} > /proc/sys/net/{name} || exit 1\n");
+    // `tcp_syn_linear_timeouts` came with Linux 6.5.
+    let line = |(name, value): &(&str, u32)| {
+        let file = format!("/proc/sys/net/{name}");
+        format!("if [ -e {file} ]; then echo {value} > {file} || exit 1; fi\n")
+    };
     settings.iter().map(line).collect()
 }
 
@@ -170,7 +194,14 @@ impl Namespaces {
             "link set lo up\naddr add {PEER}/24 dev p0\nlink set p0 up\nroute add default via 10.7.2.1\n"
         ))?;
         self.peer = Some(peer);
-        Ok(())
+        let status = self.router.enter_self()?.env(ROLE, "reach").status()?;
+        if status.success() { Ok(()) } else { Err(io::Error::other("the router does not reach the peer")) }
+    }
+
+    fn remove_peer(&mut self) -> io::Result<()> {
+        self.peer = None;
+        // A namespace without processes goes some time later.
+        self.router.ip("link del r1\n")
     }
 
     fn block(&self, address: &str) -> io::Result<()> {
@@ -211,12 +242,13 @@ impl LinuxLab {
         let (orders, answers) = (Mutex::new(None), Mutex::new(None));
         let lab = LinuxLab { net, control, directory, aborts: case.aborts, machines, orders, answers };
         lab.start_peer(&mut *lab.machines.lock().await).await?;
+        reach_peer().await?;
         Ok(lab)
     }
 
     async fn start_peer(&self, machines: &mut Machines) -> io::Result<()> {
         let holder = machines.namespaces.peer.as_ref().expect("its machine is on");
-        let mut command = holder.enter(&std::env::current_exe()?.to_string_lossy());
+        let mut command = holder.enter_self()?;
         command.env(ROLE, "peer").env(CONTROL, self.directory.path().join("control"));
         if self.aborts {
             command.env(ABORTS, "1");
@@ -241,8 +273,7 @@ impl LinuxLab {
                 machines.namespaces.block(PEER)?;
                 machines.namespaces.block(CLIENT)?;
                 machines.kill()?;
-                machines.namespaces.peer = None;
-                Ok(())
+                machines.namespaces.remove_peer()
             }
             Deed::PowerOn => {
                 machines.namespaces.add_peer()?;
