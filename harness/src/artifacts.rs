@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clinker_model::history::{Entry, Header};
-use clinker_model::plan::Plan;
+use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::RunResult;
 use clinker_model::{History, Record, Span};
 use clinker_reports::json;
@@ -88,7 +88,12 @@ pub fn read_history(path: &Path) -> Result<History> {
 /// What a plan edited by hand must still hold to.
 fn playable(plan: &Plan) -> Result<()> {
     let tick = u64::try_from(plan.tick.0.as_millis()).unwrap_or(u64::MAX);
-    ensure!(TICKS.contains(&tick), "`tick` {} is not from 1ms to 1s", plan.tick);
+    let known = plan.engine == Engine::Simnet || TICKS.contains(&tick);
+    ensure!(known, "`tick` {} of engine turmoil is not from 1ms to 1s", plan.tick);
+    ensure!(
+        plan.engine == Engine::Simnet || !plan.needs_simnet(),
+        "`engine` is turmoil, which cannot play all of its faults and schedules: simnet can"
+    );
     ensure!(presets::preset(&plan.driver).is_some(), "`driver` is one of {}", presets::names().join(", "));
     ensure!(HOSTS.contains(&plan.backup_hosts), "`backup_hosts` is from 1 to {}", HOSTS.end());
     let latest = Span(LATEST_MOMENT.0 * 2);

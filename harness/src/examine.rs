@@ -1,7 +1,7 @@
 //! From a run to its result: the checkers' findings, the golden, one verdict.
 
 use clinker_judge::{golden, judge};
-use clinker_model::plan::Plan;
+use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::{Finding, Outcome, RunResult, Verdict};
 
 use crate::catalog;
@@ -20,6 +20,9 @@ pub struct Examined {
 
 /// Plays a plan and judges it. The golden is compared when the plan has the scenario's own seed.
 pub fn examine(plan: &Plan, parts: &Parts) -> Examined {
+    if plan.engine == Engine::Turmoil && plan.needs_simnet() {
+        return skipped(plan, "turmoil cannot play all of its faults: simnet can");
+    }
     match run::play(plan, parts) {
         Ok(run) => judged(plan, run),
         Err(error) => broken(plan, &error),
@@ -29,7 +32,7 @@ pub fn examine(plan: &Plan, parts: &Parts) -> Examined {
 fn judged(plan: &Plan, run: Run) -> Examined {
     let findings = judge(&run.history);
     let sequence = golden::render(&run.history);
-    let own = plan.seed == catalog::own_seed(&plan.scenario);
+    let own = plan.seed == catalog::own_seed(&plan.scenario) && plan.schedule.is_none();
     let golden = own.then(|| catalog::golden(&plan.scenario, &plan.driver)).flatten().map(str::to_owned);
     let (verdict, reason) = verdict(&findings, own, golden.as_deref(), &sequence);
     let result = RunResult {
@@ -64,6 +67,11 @@ fn verdict(findings: &[Finding], own: bool, golden: Option<&str>, sequence: &str
 
 fn broken(plan: &Plan, error: &RunError) -> Examined {
     let result = RunResult { verdict: Verdict::Error, reason: Some(error.to_string()), ..empty(plan) };
+    Examined { result, run: None, sequence: String::new(), golden: None }
+}
+
+fn skipped(plan: &Plan, reason: &str) -> Examined {
+    let result = RunResult { reason: Some(reason.to_owned()), ..empty(plan) };
     Examined { result, run: None, sequence: String::new(), golden: None }
 }
 

@@ -1,25 +1,30 @@
-//! Replay tokens: scenario, driver, seed, engine, tick, and the build for which the seed holds.
+//! Replay tokens: scenario, driver, seed, engine, and the build for which the seed holds.
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clinker_model::plan::Plan;
+use clinker_model::Span;
+use clinker_model::plan::{Engine, Plan};
 
 use crate::catalog::LOCK;
 
 /// Ticks that a run may have, milliseconds.
 pub const TICKS: RangeInclusive<u64> = 1..=1000;
 
-/// `clk1:<scenario>@<driver>:<seed>:<engine>-<tick ms>:<version>-<lock>`.
+/// `clk1:<scenario>@<driver>:<seed>:<engine>:<version>-<lock>`; the engine is `simnet`, `simnet-<schedule's seed>` or
+/// `turmoil-<tick ms>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub scenario: String,
     pub driver: String,
     pub seed: u64,
-    pub engine: String,
-    /// turmoil's tick, milliseconds.
+    pub engine: Engine,
+    /// turmoil's tick, milliseconds; 0 for simnet.
     pub tick_ms: u64,
+    /// As [`Plan::schedule`].
+    pub schedule: Option<u64>,
     /// Program version and hash of its lock file.
     pub build: String,
 }
@@ -30,29 +35,47 @@ impl Token {
             scenario: plan.scenario.clone(),
             driver: plan.driver.clone(),
             seed: plan.seed,
-            engine: "turmoil".to_owned(),
+            engine: plan.engine,
             tick_ms: u64::try_from(plan.tick.0.as_millis()).unwrap_or(u64::MAX),
+            schedule: plan.schedule,
             build: this_build(),
         }
     }
 
     pub fn parse(text: &str) -> Result<Token> {
-        let wrong = || format!("token \"{text}\": expected clk1:AREA/SCENARIO@DRIVER:SEED:ENGINE-TICK:BUILD");
+        let wrong = || format!("token \"{text}\": expected clk1:AREA/SCENARIO@DRIVER:SEED:ENGINE:BUILD");
         let parts: Vec<&str> = text.split(':').collect();
         let &["clk1", case, seed, engine, build] = parts.as_slice() else { anyhow::bail!(wrong()) };
         let (scenario, driver) = case.split_once('@').with_context(wrong)?;
-        let (engine, tick) = engine.split_once('-').with_context(wrong)?;
-        ensure!(engine == "turmoil", "token \"{text}\": no engine is called \"{engine}\"; there is turmoil");
-        let tick_ms = tick.parse().with_context(wrong)?;
-        ensure!(TICKS.contains(&tick_ms), "token \"{text}\": the tick is from 1 to 1000 (milliseconds)");
+        let (engine, detail) = engine.split_once('-').map_or((engine, None), |(name, detail)| (name, Some(detail)));
+        let engine = Engine::parse(engine).with_context(|| {
+            format!("token \"{text}\": no engine is called \"{engine}\"; there are {}", Engine::NAMES.join(", "))
+        })?;
+        let detail = detail.map(str::parse).transpose().with_context(wrong)?;
+        let (tick_ms, schedule) = match engine {
+            Engine::Simnet => (0, detail),
+            Engine::Turmoil => (detail.with_context(wrong)?, None),
+        };
+        ensure!(
+            engine == Engine::Simnet || TICKS.contains(&tick_ms),
+            "token \"{text}\": the tick is from 1 to 1000 (milliseconds)"
+        );
         Ok(Token {
             scenario: scenario.to_owned(),
             driver: driver.to_owned(),
             seed: seed.parse().with_context(wrong)?,
-            engine: engine.to_owned(),
+            engine,
             tick_ms,
+            schedule,
             build: build.to_owned(),
         })
+    }
+
+    /// Sets a plan's engine as the token has it.
+    pub fn apply(&self, plan: &mut Plan) {
+        plan.engine = self.engine;
+        plan.tick = Span(Duration::from_millis(self.tick_ms));
+        plan.schedule = self.schedule;
     }
 
     /// Whether this program is the one that the seed holds for.
@@ -68,8 +91,14 @@ pub fn this_build() -> String {
 
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Token { scenario, driver, seed, engine, tick_ms, build } = self;
-        write!(f, "clk1:{scenario}@{driver}:{seed}:{engine}-{tick_ms}:{build}")
+        let Token { scenario, driver, seed, engine, tick_ms, schedule, build } = self;
+        write!(f, "clk1:{scenario}@{driver}:{seed}:{}", engine.name())?;
+        match (engine, schedule) {
+            (Engine::Turmoil, _) => write!(f, "-{tick_ms}")?,
+            (Engine::Simnet, Some(schedule)) => write!(f, "-{schedule}")?,
+            (Engine::Simnet, None) => {}
+        }
+        write!(f, ":{build}")
     }
 }
 
@@ -79,10 +108,12 @@ mod tests {
 
     #[test]
     fn a_token_reads_back() {
-        let text = format!("clk1:init/refused-at-start@swift-v3:17:turmoil-10:{}", this_build());
-        let token = Token::parse(&text).unwrap();
-        assert_eq!(token.to_string(), text);
-        assert!(token.fits_this_build());
+        for engine in ["turmoil-10", "simnet", "simnet-8191"] {
+            let text = format!("clk1:init/refused-at-start@swift-v3:17:{engine}:{}", this_build());
+            let token = Token::parse(&text).unwrap();
+            assert_eq!(token.to_string(), text);
+            assert!(token.fits_this_build());
+        }
     }
 
     #[test]
@@ -91,7 +122,8 @@ mod tests {
             ("", "expected clk1:"),
             ("clk1:a/b:1:turmoil-10:x", "expected clk1:"),
             ("clk1:a/b@swift:one:turmoil-10:x", "expected clk1:"),
-            ("clk1:a/b@swift:1:warp-10:x", "there is turmoil"),
+            ("clk1:a/b@swift:1:warp-10:x", "there are simnet, turmoil"),
+            ("clk1:a/b@swift:1:simnet-x:x", "expected clk1:"),
             ("clk1:a/b@swift:1:turmoil-0:x", "from 1 to 1000"),
             ("clk1:a/b@swift:1:turmoil-1001:x", "from 1 to 1000"),
         ] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clinker_model::fault::{Fault, HostTarget};
 use clinker_model::history::{Entry, Header, History};
-use clinker_model::plan::{Plan, PlannedFault};
+use clinker_model::plan::{Engine, Plan, PlannedFault};
 use clinker_model::scenario::Expect;
 use clinker_model::verdict::{FaultResult, Finding, Outcome, RunResult, Verdict, Violation};
 use clinker_model::{ByteSize, Record, Span};
@@ -47,7 +47,9 @@ pub fn history() -> History {
         about: String::new(),
         driver: host.clone(),
         seed: 17,
+        engine: Engine::Turmoil,
         tick: Span::default(),
+        schedule: None,
         heal: Span::secs(130),
         end: Span::secs(600),
         fixed_end: false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clinker_model::history::{Entry, Failure, FaultPhase, Header, History, OutboxRow, Phase, RowChange};
-use clinker_model::plan::{Plan, PlannedFault, PlannedStep, Step};
+use clinker_model::plan::{Engine, Plan, PlannedFault, PlannedStep, Step};
 use clinker_model::scenario::{Content, Expect};
 use clinker_model::verdict::{Finding, Outcome};
 use clinker_model::{ByteSize, Fault, Record, Span};
@@ -30,7 +30,9 @@ pub fn script() -> Script {
         about: String::new(),
         driver: "swift".to_owned(),
         seed: 1,
+        engine: Engine::Turmoil,
         tick: Span::default(),
+        schedule: None,
         heal: Span::default(),
         end: Span::secs(3600),
         fixed_end: false,

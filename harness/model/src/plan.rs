@@ -16,8 +16,12 @@ pub struct Plan {
     /// Driver preset.
     pub driver: String,
     pub seed: u64,
-    /// turmoil's tick.
+    pub engine: Engine,
+    /// turmoil's tick; 0 for simnet, which has none.
     pub tick: Span,
+    /// Seed of another order of what happens at one instant; absent = first come, first served. simnet only.
+    #[serde(default)]
+    pub schedule: Option<u64>,
     /// When the last fault with an end has ended; liveness is judged from here.
     pub heal: Span,
     /// The latest end of the run; a run ends earlier once everything asked for has come to rest.
@@ -34,6 +38,48 @@ pub struct Plan {
     pub faults: Vec<PlannedFault>,
     pub steps: Vec<PlannedStep>,
     pub expect: Expect,
+}
+
+/// What plays a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Event-driven; models TCP as Linux does it.
+    #[default]
+    Simnet,
+    /// The reference: advances in ticks.
+    Turmoil,
+}
+
+impl Engine {
+    pub const NAMES: [&'static str; 2] = ["simnet", "turmoil"];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Simnet => "simnet",
+            Engine::Turmoil => "turmoil",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Engine> {
+        [Engine::Simnet, Engine::Turmoil].into_iter().find(|engine| engine.name() == name)
+    }
+}
+
+impl Plan {
+    /// Sets what plays it; `tick_ms` counts for turmoil only.
+    pub fn play_on(&mut self, engine: Engine, tick_ms: u64) {
+        self.engine = engine;
+        self.tick = match engine {
+            Engine::Simnet => Span::default(),
+            Engine::Turmoil => Span(std::time::Duration::from_millis(tick_ms)),
+        };
+    }
+
+    /// Whether only simnet can play it.
+    pub fn needs_simnet(&self) -> bool {
+        self.schedule.is_some() || self.faults.iter().any(|planned| planned.fault.needs_simnet())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,9 @@
 //! `clinker replay TOKEN|DIR`: the same run again, compared with what it was.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use clinker_model::Span;
 use clinker_model::plan::Plan;
 use clinker_model::verdict::{RunResult, Verdict};
 
@@ -78,7 +76,7 @@ impl Replay {
             )
         })?;
         let mut plan = entry.plan(&token.driver, token.seed)?;
-        plan.tick = Span(Duration::from_millis(token.tick_ms));
+        token.apply(&mut plan);
         Ok((plan, None))
     }
 }

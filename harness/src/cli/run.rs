@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use clinker_model::Span;
-use clinker_model::plan::Plan;
+use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::{RunResult, Verdict};
 use clinker_reports::{failure, json, terminal};
 
@@ -26,12 +25,19 @@ pub(super) struct Run {
     /// Another seed than the scenario's own; goldens are then not compared.
     #[arg(long)]
     seed: Option<u64>,
+    /// Each scenario under so many seeds: first its own, then the next ones, each with another order of what happens at
+    /// one instant.
+    #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    seeds: Option<u64>,
+    /// simnet, or turmoil as the reference.
+    #[arg(long, default_value = "simnet", value_parser = Engine::NAMES)]
+    engine: String,
     /// Print result.json instead of the table.
     #[arg(long)]
     json: bool,
-    /// turmoil's tick in milliseconds; goldens hold for 10.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
-    tick: u64,
+    /// turmoil's tick in milliseconds (10); goldens hold for 10.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    tick: Option<u64>,
     /// Runs at a time; each on a thread of its own.
     #[arg(long, default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
@@ -47,8 +53,17 @@ fn default_jobs() -> u16 {
 impl Run {
     pub fn execute(self, folder: Option<&Path>) -> Result<Exit> {
         let mut plans = select::plans(folder, self.pattern.as_deref(), self.driver.as_deref(), self.seed)?;
+        let engine = Engine::parse(&self.engine).unwrap_or_default();
+        ensure!(engine == Engine::Turmoil || self.tick.is_none(), "--tick: simnet has none; add --engine turmoil");
+        ensure!(
+            engine == Engine::Simnet || self.seeds.is_none(),
+            "--seeds: turmoil cannot order events anew; use simnet"
+        );
         for plan in &mut plans {
-            plan.tick = Span(std::time::Duration::from_millis(self.tick));
+            plan.play_on(engine, self.tick.unwrap_or(10));
+        }
+        if let Some(seeds) = self.seeds {
+            plans = explored(folder, &plans, seeds)?;
         }
         if plans.is_empty() {
             tell("clinker: nothing ran: no scenario and driver fit; `clinker list` shows what there is");
@@ -75,6 +90,21 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Each plan once as it is, then under the seeds that follow its own, in another schedule each.
+fn explored(folder: Option<&Path>, plans: &[Plan], seeds: u64) -> Result<Vec<Plan>> {
+    let entries = select::scenarios(folder)?;
+    let mut explored = Vec::new();
+    for plan in plans {
+        let Some(entry) = entries.iter().find(|entry| entry.name == plan.scenario) else { continue };
+        explored.push(plan.clone());
+        for n in 1..seeds {
+            let seed = plan.seed.wrapping_add(n);
+            explored.push(Plan { schedule: Some(seed), ..entry.plan(&plan.driver, seed)? });
+        }
+    }
+    Ok(explored)
 }
 
 /// The failure text of a run that did not pass; its last line repeats the run.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use clinker_model::plan::{Plan, PlannedFault, PlannedStep, PlannedVolume};
+use clinker_model::plan::{Engine, Plan, PlannedFault, PlannedStep, PlannedVolume};
 use clinker_model::scenario::Scenario;
 use clinker_model::{ByteSize, Fault, Span};
 use xxhash_rust::xxh3::xxh3_128;
@@ -20,7 +20,6 @@ const MOST_CHUNK: ByteSize = ByteSize(16 << 20);
 const MOST_VOLUME: ByteSize = ByteSize(256 << 20);
 /// Chunks of a volume.
 const MOST_CHUNKS: u64 = 4096;
-const TICK: Span = Span(std::time::Duration::from_millis(10));
 
 /// Makes every choice for one driver and one seed. `name` is `<area>/<scenario>`.
 ///
@@ -39,7 +38,9 @@ pub fn plan(scenario: &Scenario, name: &str, driver: &str, seed: u64) -> Result<
         about: scenario.about.clone(),
         driver: driver.to_owned(),
         seed,
-        tick: TICK,
+        engine: Engine::default(),
+        tick: Span::default(),
+        schedule: None,
         heal: heal(&faults),
         end: scenario.end.unwrap_or(Span(latest.0 + AFTERWARDS.0)),
         fixed_end: scenario.end.is_some(),

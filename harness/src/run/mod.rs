@@ -23,11 +23,13 @@ use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
-use clinker_model::plan::Plan;
+use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
-use clinker_world::{TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated};
+use clinker_world::{
+    Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+};
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
 #[derive(Clone)]
@@ -89,8 +91,17 @@ pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
 
 fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
     let mut config = WorldConfig::new(plan.seed);
-    config.tick = plan.tick.0;
-    let mut world = TurmoilWorld::new(config)?;
+    config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
+    match plan.engine {
+        Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts),
+        Engine::Turmoil => {
+            config.tick = plan.tick.0;
+            play_in(TurmoilWorld::new(config)?, plan, parts)
+        }
+    }
+}
+
+fn play_in(mut world: impl World, plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let scene = scene::Scene::build(&mut world, plan, parts)?;
@@ -102,7 +113,7 @@ fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
         scenario: plan.scenario.clone(),
         driver: plan.driver.clone(),
         seed: plan.seed,
-        engine: "turmoil".to_owned(),
+        engine: plan.engine.name().to_owned(),
         plan: plan.clone(),
         secrets: scene.secrets(),
     };

@@ -78,6 +78,10 @@ impl Fabric {
         self.links.is_held(a, b)
     }
 
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
     pub(crate) fn signals(&self) -> &Signals {
         &self.signals
     }

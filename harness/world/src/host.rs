@@ -6,12 +6,17 @@ use std::sync::Arc;
 use tokio::runtime::{Handle, Id};
 
 thread_local! {
-    /// One runtime per host and life; the newest is last.
+    /// One runtime per host and life, for engines that have that; the newest is last.
     static RUNTIMES: RefCell<Vec<(Id, Arc<str>)>> = const { RefCell::new(Vec::new()) };
+    /// The host that an engine with one runtime for all serves now.
+    static RUNNING: RefCell<Option<Arc<str>>> = const { RefCell::new(None) };
 }
 
 /// The name of the host whose code calls this, if any does.
 pub fn current_host() -> Option<Arc<str>> {
+    if let Some(host) = RUNNING.with_borrow(Clone::clone) {
+        return Some(host);
+    }
     let id = Handle::try_current().ok()?.id();
     RUNTIMES
         .with_borrow(|runtimes| runtimes.iter().rev().find(|(known, _)| *known == id).map(|(_, host)| Arc::clone(host)))
@@ -24,4 +29,12 @@ pub(crate) fn enter_host(host: &Arc<str>) {
         runtimes.retain(|(known, name)| *known != id && name != host);
         runtimes.push((id, Arc::clone(host)));
     });
+}
+
+/// Runs `work` as code of `host`.
+pub(crate) fn running<T>(host: &Arc<str>, work: impl FnOnce() -> T) -> T {
+    let before = RUNNING.replace(Some(Arc::clone(host)));
+    let result = work();
+    RUNNING.set(before);
+    result
 }

@@ -24,7 +24,8 @@ impl Streams {
         SimRng { host: host.to_owned(), streams: Arc::clone(self) }
     }
 
-    fn open(&self, host: &str, name: &str) -> ChaCha8Rng {
+    /// A stream of its own, which nothing else continues.
+    pub(crate) fn open(&self, host: &str, name: &str) -> ChaCha8Rng {
         let mut hash = Sha256::new();
         hash.update(self.seed.to_le_bytes());
         hash.update(host.as_bytes());

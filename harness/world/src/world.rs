@@ -32,6 +32,10 @@ pub struct WorldConfig {
     pub latency: Duration,
     /// Modelled cores per host.
     pub cores: usize,
+    /// Send buffer and receive window of a connection, bytes; for an engine that models them.
+    pub window: u64,
+    /// What happens at one instant, and which host is served first; for an engine that can choose.
+    pub schedule: Schedule,
     /// Keeps trace events in memory for comparison; the hash is computed in any case.
     pub keep_trace: bool,
 }
@@ -45,9 +49,21 @@ impl WorldConfig {
             epoch: Timestamp::constant(1_767_225_600, 0),
             latency: Duration::from_millis(1),
             cores: 2,
+            window: 4 << 20,
+            schedule: Schedule::InOrder,
             keep_trace: true,
         }
     }
+}
+
+/// The order of what happens at one instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// First come, first served.
+    #[default]
+    InOrder,
+    /// Permuted from this seed: another schedule that is as possible as the first.
+    Permuted(u64),
 }
 
 /// Something that the caller of [`World::advance`] should act on.

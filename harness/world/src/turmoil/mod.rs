@@ -4,12 +4,9 @@ mod sockets;
 mod wire;
 
 use std::collections::BTreeSet;
-use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use ::turmoil::{Builder, Sim};
@@ -19,7 +16,8 @@ use crate::fabric::{Fabric, Time};
 use crate::host::enter_host;
 use crate::isolate::require_tokio_unstable;
 use crate::panics::capture;
-use crate::world::{BoxError, Death, Software, World, WorldConfig, WorldError};
+use crate::process::{Ended, supervise};
+use crate::world::{Death, Software, World, WorldConfig, WorldError};
 use sockets::Sockets;
 use wire::TurmoilWire;
 
@@ -42,9 +40,6 @@ pub struct TurmoilWorld {
     begun: bool,
     failure: Option<WorldError>,
 }
-
-/// Hosts whose software has ended in the current step, and how.
-type Ended = Arc<Mutex<Vec<(String, Result<(), WorldError>)>>>;
 
 /// Virtual time: within a step the running host's, between steps the simulation's.
 #[derive(Default)]
@@ -116,21 +111,6 @@ impl TurmoilWorld {
     }
 }
 
-/// Runs software to its end, reports how it ended, and then waits to be cleared away.
-async fn supervise(host: Arc<str>, process: impl Future<Output = Result<(), BoxError>>, ended: Ended) {
-    enter_host(&host);
-    let mut process = pin!(process);
-    let result = poll_fn(|cx| match capture(|| process.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(|result| {
-            result.map_err(|error| WorldError::Software { host: host.to_string(), reason: error.to_string() })
-        }),
-        Err(caught) => Poll::Ready(Err(WorldError::Panic { host: host.to_string(), message: caught.message })),
-    })
-    .await;
-    ended.lock().expect("no panic while the lock is held").push((host.to_string(), result));
-    pending::<()>().await;
-}
-
 impl World for TurmoilWorld {
     fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
@@ -154,6 +134,7 @@ impl World for TurmoilWorld {
             async move {
                 let wire = TurmoilWire { host: Arc::clone(&host), sockets, fabric: Arc::clone(&fabric) };
                 let env = fabric.env(&host, Arc::new(wire));
+                enter_host(&host);
                 supervise(host, async move { software(env).await }, ended).await;
                 Ok(())
             }
