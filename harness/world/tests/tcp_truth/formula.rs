@@ -8,6 +8,7 @@ use std::time::Duration;
 pub const SYN_RETRIES: &str = "ipv4/tcp_syn_retries";
 pub const SYN_LINEAR: &str = "ipv4/tcp_syn_linear_timeouts";
 pub const RETRIES: &str = "ipv4/tcp_retries2";
+pub const ORPHAN_RETRIES: &str = "ipv4/tcp_orphan_retries";
 
 /// What the times hang on.
 #[derive(Clone, Copy, Debug)]
@@ -16,10 +17,12 @@ pub struct Kernel {
     /// Waits of 1 s before those for an answer to a SYN grow.
     pub syn_linear: u32,
     pub retries: u32,
+    /// Of a connection that no process holds any more.
+    pub orphan_retries: u32,
 }
 
 /// Linux as it is installed, but for `syn_linear`, which is 4 from Linux 6.5 on.
-pub const DEFAULT: Kernel = Kernel { syn_retries: 6, syn_linear: 0, retries: 15 };
+pub const DEFAULT: Kernel = Kernel { syn_retries: 6, syn_linear: 0, retries: 15, orphan_retries: 8 };
 
 impl Kernel {
     /// The default one with other values of sysctls.
@@ -30,10 +33,17 @@ impl Kernel {
                 SYN_RETRIES => kernel.syn_retries = *value,
                 SYN_LINEAR => kernel.syn_linear = *value,
                 RETRIES => kernel.retries = *value,
+                ORPHAN_RETRIES => kernel.orphan_retries = *value,
                 _ => {}
             }
         }
         kernel
+    }
+
+    /// After so long a kernel no longer tells of a connection's end that nobody has acknowledged.
+    pub fn orphan_is_gone(self) -> Duration {
+        let kernel = Kernel { retries: self.orphan_retries, ..self };
+        with_late_timers(Time::GivesUp.range(kernel).expect("it has a time")).1
     }
 }
 
@@ -52,6 +62,8 @@ pub enum Time {
     GivesUp,
     /// The first retransmission after so many milliseconds.
     Retry(u64),
+    /// A sender asks again whether there is room, after 3 s without.
+    Probe,
 }
 
 /// Least and most.
@@ -77,6 +89,7 @@ impl Time {
                     .to_owned()
             }
             Time::Retry(ms) => format!("the first timer after {} s", secs(ms)),
+            Time::Probe => "the probe after the one at 3 s".to_owned(),
         }
     }
 
@@ -98,6 +111,7 @@ impl Time {
                 let waits = || waits(WAIT_MS, 0);
                 Some((ms(nth(waits(), kernel.retries)), ms(nth(waits(), kernel.retries + 1)) + TRIPS))
             }
+            Time::Probe => Some((ms(100), ms(3300) + TRIPS)),
             Time::Retry(after) => {
                 // A probe for a lost tail comes first if one packet only is on its way, and does not double the wait.
                 let [with, without] = [1, 0].map(|probes| first_from(waits(WAIT_MS, probes), after));

@@ -10,6 +10,8 @@ use clinker_env::{BoxStream, Listener, Net};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
+use crate::formula::Kernel;
+
 /// The peer listens here.
 pub const PORT: u16 = 7;
 /// Nobody listens here.
@@ -44,6 +46,8 @@ pub trait Lab: Send + Sync {
     fn net(&self) -> Arc<dyn Net>;
     /// The peer's name or address.
     fn peer(&self) -> &str;
+    /// What times hang on here.
+    fn kernel(&self) -> Kernel;
     /// How long to watch before one says that nothing happens.
     fn patience(&self) -> Duration;
     async fn perform(&self, deed: Deed);
@@ -156,8 +160,8 @@ impl Peer {
             }
             "listen" => self.listener = Some(self.net.listen(PORT).await?),
             "unlisten" => self.listener = None,
-            "read" => return Ok(take(self.stream.as_mut().ok_or_else(none)?, count).await),
-            "drain" => return Ok(take(self.stream.as_mut().ok_or_else(none)?, u64::MAX).await),
+            "read" => return Ok(drain(self.stream.as_mut().ok_or_else(none)?, count).await),
+            "drain" => return Ok(drain(self.stream.as_mut().ok_or_else(none)?, u64::MAX).await),
             "write" => {
                 let bytes = usize::try_from(count).map_err(io::Error::other)?;
                 return Ok(write(self.stream.as_mut().ok_or_else(none)?, bytes).await);
@@ -171,7 +175,7 @@ impl Peer {
 }
 
 /// Reads so many bytes, or less up to the end or an error.
-async fn take(stream: &mut BoxStream, count: u64) -> String {
+pub async fn drain(stream: &mut BoxStream, count: u64) -> String {
     let mut buffer = vec![0; 64 << 10];
     let mut total = 0;
     while total < count {

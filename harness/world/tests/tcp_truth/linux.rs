@@ -1,6 +1,6 @@
 //! The Linux half: a case in three network namespaces of its own (client, router, peer), which go with its process.
 //!
-//! The router is where packets vanish, by a black-hole route: in silence, and behind the back of both ends.
+//! The router is where packets vanish, by a black-hole rule: in silence, and behind the back of both ends.
 
 use std::io::{self, BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Mutex;
 
 use crate::cases::Case;
+use crate::formula::Kernel;
 use crate::lab::{CLOSED_PORT, Deed, Lab, Peer, Seen, Site};
 
 const ROLE: &str = "CLINKER_TCP_ROLE";
@@ -204,19 +205,25 @@ impl Namespaces {
         self.router.ip("link del r1\n")
     }
 
-    fn block(&self, address: &str) -> io::Result<()> {
-        self.router.ip(&format!("route replace blackhole {address}/32\n"))
+    /// Swallows what comes in from one side; what the router itself sends and gets is left alone.
+    fn block(&self, (preference, device): Side) -> io::Result<()> {
+        self.router.ip(&format!("rule add pref {preference} iif {device} blackhole\n"))
     }
 
     fn unblock(&self) -> io::Result<()> {
-        // Of the two routes there may be one only.
-        for address in [CLIENT, PEER] {
+        // Of the two rules there may be one only.
+        for (preference, _) in [FROM_CLIENT, FROM_PEER] {
             let mut command = self.router.enter("ip");
-            command.args(["route", "del", "blackhole", address]).stderr(Stdio::null()).status()?;
+            command.args(["rule", "del", "pref", preference]).stderr(Stdio::null()).status()?;
         }
         Ok(())
     }
 }
+
+/// A side of the router: the preference of the rule about it, its device.
+type Side = (&'static str, &'static str);
+const FROM_CLIENT: Side = ("100", "r0");
+const FROM_PEER: Side = ("101", "r1");
 
 struct Machines {
     namespaces: Namespaces,
@@ -228,6 +235,7 @@ struct LinuxLab {
     control: UnixListener,
     directory: tempfile::TempDir,
     aborts: bool,
+    kernel: Kernel,
     machines: Mutex<Machines>,
     orders: Mutex<Option<OwnedWriteHalf>>,
     answers: Mutex<Option<Lines<tokio::io::BufReader<OwnedReadHalf>>>>,
@@ -240,7 +248,16 @@ impl LinuxLab {
         let machines = Mutex::new(Machines { namespaces: Namespaces::make(case.settings)?, peer: None });
         let net = clinker_env::real::env().net;
         let (orders, answers) = (Mutex::new(None), Mutex::new(None));
-        let lab = LinuxLab { net, control, directory, aborts: case.aborts, machines, orders, answers };
+        let lab = LinuxLab {
+            net,
+            control,
+            directory,
+            aborts: case.aborts,
+            kernel: Kernel::with(case.settings),
+            machines,
+            orders,
+            answers,
+        };
         lab.start_peer(&mut *lab.machines.lock().await).await?;
         reach_peer().await?;
         Ok(lab)
@@ -264,14 +281,14 @@ impl LinuxLab {
         let mut machines = self.machines.lock().await;
         let machines = &mut *machines;
         match deed {
-            Deed::BlockTo => machines.namespaces.block(PEER),
-            Deed::BlockFrom => machines.namespaces.block(CLIENT),
-            Deed::Block => machines.namespaces.block(PEER).and_then(|()| machines.namespaces.block(CLIENT)),
+            Deed::BlockTo => machines.namespaces.block(FROM_CLIENT),
+            Deed::BlockFrom => machines.namespaces.block(FROM_PEER),
+            Deed::Block => machines.namespaces.block(FROM_CLIENT).and_then(|()| machines.namespaces.block(FROM_PEER)),
             Deed::Heal => machines.namespaces.unblock(),
             Deed::Kill => machines.kill(),
             Deed::CutPower => {
-                machines.namespaces.block(PEER)?;
-                machines.namespaces.block(CLIENT)?;
+                machines.namespaces.block(FROM_CLIENT)?;
+                machines.namespaces.block(FROM_PEER)?;
                 machines.kill()?;
                 machines.namespaces.remove_peer()
             }
@@ -312,6 +329,10 @@ impl Lab for LinuxLab {
 
     fn peer(&self) -> &str {
         PEER
+    }
+
+    fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     fn patience(&self) -> Duration {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::cases::Case;
+use crate::formula::{DEFAULT, Kernel};
 use crate::lab::{Deed, Lab, Peer, Seen, Site};
 
 const CLIENT: &str = "client";
@@ -134,6 +135,10 @@ impl Lab for SimLab {
 
     fn peer(&self) -> &str {
         PEER
+    }
+
+    fn kernel(&self) -> Kernel {
+        DEFAULT
     }
 
     fn patience(&self) -> Duration {

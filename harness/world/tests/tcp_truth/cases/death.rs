@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::Case;
-use crate::formula::{RETRIES, Time};
-use crate::lab::{Deed, Seen, Site, fill, read, seen, write};
+use crate::formula::{ORPHAN_RETRIES, RETRIES, Time};
+use crate::lab::{Deed, Seen, Site, drain, fill, read, seen, write};
 
 pub const CASES: &[Case] = &[
     Case::new("killed", "the peer's process is killed while one reads", Time::Trip, |site| Box::pin(killed(site))),
@@ -16,6 +16,19 @@ pub const CASES: &[Case] = &[
     Case::new("killed_writer", "the peer's process is killed while one's write waits for room", Time::Trip, |site| {
         Box::pin(killed_writer(site))
     }),
+    Case::new("killed_sender", "the peer writes 100 KB and is killed", Time::Trip, |site| {
+        Box::pin(killed_sender(site))
+    }),
+    Case::new(
+        "killed_unheard",
+        "the peer's process is killed in a black hole that ends after 2 s",
+        Time::Retry(2000),
+        |site| Box::pin(killed_unheard(site)),
+    ),
+    Case::new("killed_unheard_long", "the same, but its kernel has given up telling of it", Time::Never, |site| {
+        Box::pin(killed_unheard_long(site))
+    })
+    .with(&[(ORPHAN_RETRIES, 2)]),
     Case::new("write_to_the_dead", "two writes and a read after the peer's process was killed", Time::Trip, |site| {
         Box::pin(write_to_the_dead(site))
     }),
@@ -69,6 +82,41 @@ async fn killed_writer(site: Site) -> Seen {
     let (first, ()) = tokio::join!(write(&mut stream, 1 << 20), site.perform(Deed::Kill));
     let seen = seen(first, start);
     Seen { what: format!("{}; {}", seen.what, write(&mut stream, 1).await), ..seen }
+}
+
+async fn killed_sender(site: Site) -> Seen {
+    let mut stream = site.connection().await;
+    let start = Instant::now();
+    let peer = site.order("write 100000").await;
+    site.perform(Deed::Kill).await;
+    let what = drain(&mut stream, u64::MAX).await;
+    seen(format!("peer: {peer}; read: {what}"), start)
+}
+
+async fn killed_unheard(site: Site) -> Seen {
+    let mut stream = site.connection().await;
+    site.perform(Deed::Block).await;
+    let start = Instant::now();
+    site.perform(Deed::Kill).await;
+    let heal = async {
+        sleep(Duration::from_secs(2)).await;
+        site.perform(Deed::Heal).await;
+    };
+    let (what, ()) = tokio::join!(read(&mut stream), heal);
+    seen(what, start)
+}
+
+async fn killed_unheard_long(site: Site) -> Seen {
+    let mut stream = site.connection().await;
+    site.perform(Deed::Block).await;
+    site.perform(Deed::Kill).await;
+    sleep(site.0.kernel().orphan_is_gone()).await;
+    site.perform(Deed::Heal).await;
+    let start = Instant::now();
+    let what = site.watch(read(&mut stream)).await;
+    let seen = seen(what.unwrap_or_else(|| "read: nothing".to_owned()), start);
+    let first = write(&mut stream, 10).await;
+    Seen { what: format!("{}; {first}; {}", seen.what, read(&mut stream).await), ..seen }
 }
 
 async fn write_to_the_dead(site: Site) -> Seen {

@@ -1,7 +1,9 @@
 //! Ends of streams, and readers that do not read.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::Case;
 use crate::formula::{RETRIES, Time};
@@ -22,8 +24,17 @@ pub const CASES: &[Case] = &[
         Box::pin(full_window(site, Some(Deed::Pause)))
     }),
     Case::new("window_opens", "a write waits for room; the peer reads on", Time::Trip, |site| {
-        Box::pin(window_opens(site))
+        Box::pin(window_opens(site, None))
     }),
+    Case::new("paused_resumes", "a write waits for room; the peer's process goes on and reads", Time::Trip, |site| {
+        Box::pin(window_opens(site, Some((Deed::Pause, Deed::Resume))))
+    }),
+    Case::new(
+        "window_unheard",
+        "a write waits for room for 3 s; of what the peer reads then, word is lost",
+        Time::Probe,
+        |site| Box::pin(window_unheard(site)),
+    ),
     Case::new("window_off", "a write waits for room; the peer's machine loses its power", Time::GivesUp, |site| {
         Box::pin(window_off(site))
     })
@@ -72,12 +83,33 @@ async fn full_window(site: Site, deed: Option<Deed>) -> Seen {
     seen(format!("{}; {what}", if taken > 0 { "write: ok" } else { "write: nothing taken" }), start)
 }
 
-async fn window_opens(site: Site) -> Seen {
+async fn window_opens(site: Site, deeds: Option<(Deed, Deed)>) -> Seen {
     let mut stream = site.connection().await;
+    if let Some((before, _)) = deeds {
+        site.perform(before).await;
+    }
     let taken = fill(&mut stream).await;
     let start = Instant::now();
+    if let Some((_, after)) = deeds {
+        site.perform(after).await;
+    }
     let all = format!("read {}", taken + (1 << 20));
     let (what, peer) = tokio::join!(write(&mut stream, 1 << 20), site.order(&all));
+    seen(format!("{what}; peer: {}", if peer == all { "read all" } else { &peer }), start)
+}
+
+async fn window_unheard(site: Site) -> Seen {
+    let mut stream = site.connection().await;
+    let taken = fill(&mut stream).await;
+    sleep(Duration::from_millis(2500)).await;
+    site.perform(Deed::BlockFrom).await;
+    // What is in the sender's own buffer comes only when it hears of the room.
+    let start = Instant::now();
+    let all = format!("read {}", taken + 1);
+    site.0.tell(&all).await;
+    site.settle().await;
+    site.perform(Deed::Heal).await;
+    let (what, peer) = tokio::join!(write(&mut stream, 1), site.0.hear());
     seen(format!("{what}; peer: {}", if peer == all { "read all" } else { &peer }), start)
 }
 

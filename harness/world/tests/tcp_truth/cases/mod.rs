@@ -22,14 +22,14 @@ pub struct Case {
     /// Whether the peer's closing resets, for [`Deed::Reset`](crate::lab::Deed::Reset) on Linux.
     pub aborts: bool,
     pub time: Time,
-    /// Why simnet is not asked.
-    pub only_linux: Option<&'static str>,
+    /// Why simnet's time is another one than Linux'.
+    pub apart: Option<&'static str>,
     pub play: Play,
 }
 
 impl Case {
     const fn new(name: &'static str, about: &'static str, time: Time, play: Play) -> Case {
-        Case { name, about, settings: &[], aborts: false, time, only_linux: None, play }
+        Case { name, about, settings: &[], aborts: false, time, apart: None, play }
     }
 
     const fn with(self, settings: &'static [(&'static str, u32)]) -> Case {

@@ -35,9 +35,12 @@ pub const CASES: &[Case] = &[
         Time::Retry(2000),
         |site| Box::pin(answers_come(site)),
     ),
-    Case::new("peer_gives_up", "the peer gave up writing, unheard; then one writes", Time::Trip, |site| {
-        Box::pin(peer_gives_up(site))
-    })
+    Case::new(
+        "peer_gives_up",
+        "the peer wrote and gave up on acknowledgements, which vanished; then one writes",
+        Time::Trip,
+        |site| Box::pin(peer_gives_up(site)),
+    )
     .with(&[(RETRIES, 3)]),
     Case::new("idle", "a black hole of 4 s while nobody writes; then one writes", Time::Trip, |site| {
         Box::pin(idle(site))
@@ -83,15 +86,16 @@ async fn answers_come(site: Site) -> Seen {
 
 async fn peer_gives_up(site: Site) -> Seen {
     let mut stream = site.connection().await;
-    site.perform(Deed::Block).await;
+    site.perform(Deed::BlockTo).await;
     let peer = site.order("write 10").await;
+    let first = read(&mut stream).await;
     let end = site.order("drain").await;
     site.order("close").await;
     site.perform(Deed::Heal).await;
     let start = Instant::now();
-    let first = write(&mut stream, 10).await;
-    let second = read(&mut stream).await;
-    seen(format!("peer: {peer}; peer: {end}; {first}; {second}"), start)
+    let second = write(&mut stream, 10).await;
+    let third = read(&mut stream).await;
+    seen(format!("peer: {peer}; {first}; peer: {end}; {second}; {third}"), start)
 }
 
 async fn idle(site: Site) -> Seen {
