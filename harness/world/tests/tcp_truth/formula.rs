@@ -62,7 +62,7 @@ pub enum Time {
     GivesUp,
     /// The first retransmission after so many milliseconds.
     Retry(u64),
-    /// A sender asks again whether there is room, after 3 s without.
+    /// A sender asks again whether there is room, after 4 s without.
     Probe,
 }
 
@@ -89,7 +89,7 @@ impl Time {
                     .to_owned()
             }
             Time::Retry(ms) => format!("the first timer after {} s", secs(ms)),
-            Time::Probe => "the probe after the one at 3 s".to_owned(),
+            Time::Probe => "the next probe: of 0.2, 0.6, 1.4, 3.0, 6.2 s the first after 4 s, less those".to_owned(),
         }
     }
 
@@ -111,7 +111,8 @@ impl Time {
                 let waits = || waits(WAIT_MS, 0);
                 Some((ms(nth(waits(), kernel.retries)), ms(nth(waits(), kernel.retries + 1)) + TRIPS))
             }
-            Time::Probe => Some((ms(100), ms(3300) + TRIPS)),
+            // Late timers count from the first probe, 4 s before the cause.
+            Time::Probe => Some((ms(2200), ms(2200 + 6200 / 8) + TRIPS)),
             Time::Retry(after) => {
                 // A probe for a lost tail comes first if one packet only is on its way, and does not double the wait.
                 let [with, without] = [1, 0].map(|probes| first_from(waits(WAIT_MS, probes), after));

@@ -57,6 +57,13 @@ pub fn hindrance() -> Option<String> {
     Some(format!("no network namespaces here: {output}"))
 }
 
+/// The version of the running kernel, without what a distribution adds to it.
+pub fn kernel() -> Result<String, String> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|error| error.to_string())?;
+    let number = release.trim().split(['-', '+']).next().unwrap_or_default();
+    Ok(number.to_owned())
+}
+
 /// Waits for a started case.
 pub fn finish(child: Child) -> Result<Seen, String> {
     let output = child.wait_with_output().map_err(|error| error.to_string())?;

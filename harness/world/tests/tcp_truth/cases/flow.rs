@@ -31,7 +31,7 @@ pub const CASES: &[Case] = &[
     }),
     Case::new(
         "window_unheard",
-        "a write waits for room for 3 s; of what the peer reads then, word is lost",
+        "a write waits for room for 4 s; of what the peer reads then, word is lost",
         Time::Probe,
         |site| Box::pin(window_unheard(site)),
     ),
@@ -101,7 +101,7 @@ async fn window_opens(site: Site, deeds: Option<(Deed, Deed)>) -> Seen {
 async fn window_unheard(site: Site) -> Seen {
     let mut stream = site.connection().await;
     let taken = fill(&mut stream).await;
-    sleep(Duration::from_millis(2500)).await;
+    sleep(Duration::from_millis(3500)).await;
     site.perform(Deed::BlockFrom).await;
     // What is in the sender's own buffer comes only when it hears of the room.
     let start = Instant::now();
