@@ -73,6 +73,8 @@ pub type Range = (Duration, Duration);
 const TRIPS: Duration = Duration::from_millis(100);
 const SYN_WAIT_MS: u64 = 1000;
 const WAIT_MS: u64 = 200;
+/// With a round trip, which is shorter than the difference in either world.
+const LONG_WAIT_MS: u64 = 205;
 const LONGEST_WAIT_MS: u64 = 120_000;
 
 impl Time {
@@ -81,15 +83,11 @@ impl Time {
         match self {
             Time::Trip => "packets cross".to_owned(),
             Time::Never => "never".to_owned(),
-            Time::SynGivesUp => "S(n): the first SYN timer from 2^(n+1) − 1 s on, n = tcp_syn_retries".to_owned(),
+            Time::SynGivesUp => "S(`tcp_syn_retries`)".to_owned(),
             Time::SynRetry(ms) => format!("the first SYN timer after {} s", secs(ms)),
-            Time::GivesUp => {
-                "R(n): the first or second timer from 0.2 + 0.4 + … s (n + 1 waits, each at most 120 s) on, \
-                              n = tcp_retries2"
-                    .to_owned()
-            }
+            Time::GivesUp => "R(`tcp_retries2`)".to_owned(),
             Time::Retry(ms) => format!("the first timer after {} s", secs(ms)),
-            Time::Probe => "the next probe: of 0.2, 0.6, 1.4, 3.0, 6.2 s the first after 4 s, less those".to_owned(),
+            Time::Probe => "the first timer after 4 s, less those".to_owned(),
         }
     }
 
@@ -108,15 +106,18 @@ impl Time {
             Time::GivesUp => {
                 // Counted from the first retransmission, which is a wait after the cause: one timer more, unless those
                 // before were so late that they have made up for it.
-                let waits = || waits(WAIT_MS, 0);
-                Some((ms(nth(waits(), kernel.retries)), ms(nth(waits(), kernel.retries + 1)) + TRIPS))
+                let [least, most] =
+                    [(WAIT_MS, 0), (LONG_WAIT_MS, 1)].map(|(wait, more)| nth(waits(wait, 0), kernel.retries + more));
+                Some((ms(least), ms(most) + TRIPS))
             }
             // Late timers count from the first probe, 4 s before the cause.
             Time::Probe => Some((ms(2200), ms(2200 + 6200 / 8) + TRIPS)),
             Time::Retry(after) => {
                 // A probe for a lost tail comes first if one packet only is on its way, and does not double the wait.
-                let [with, without] = [1, 0].map(|probes| first_from(waits(WAIT_MS, probes), after));
-                Some((ms(with.min(without)), ms(with.max(without)) + TRIPS))
+                let all = [(WAIT_MS, 0), (WAIT_MS, 1), (LONG_WAIT_MS, 0), (LONG_WAIT_MS, 1)];
+                let all = all.map(|(wait, probes)| first_from(waits(wait, probes), after));
+                let (least, most) = all.iter().fold((u64::MAX, 0), |(least, most), at| (least.min(*at), most.max(*at)));
+                Some((ms(least), ms(most) + TRIPS))
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The router is where packets vanish, by a black-hole rule: in silence, and behind the back of both ends.
 
-use std::io::{self, BufRead, BufReader, Write as _};
+use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +17,21 @@ use tokio::sync::Mutex;
 use crate::cases::Case;
 use crate::formula::Kernel;
 use crate::lab::{CLOSED_PORT, Deed, Lab, Peer, Seen, Site};
+use crate::namespaces::{FROM_CLIENT, FROM_PEER, Namespaces, feed};
 
-const ROLE: &str = "CLINKER_TCP_ROLE";
+pub const ROLE: &str = "CLINKER_TCP_ROLE";
 const CONTROL: &str = "CLINKER_TCP_CONTROL";
 const ABORTS: &str = "CLINKER_TCP_ABORTS";
 
-const CLIENT: &str = "10.7.1.2";
-const PEER: &str = "10.7.2.2";
+pub const PEER: &str = "10.7.2.2";
 
 /// What this program is when it is started as a part of the Linux half.
 pub fn role() -> Option<String> {
     std::env::var(ROLE).ok()
+}
+
+pub fn this_program() -> io::Result<String> {
+    Ok(std::env::current_exe()?.to_string_lossy().into_owned())
 }
 
 /// Starts `case` as a process in new namespaces; its standard output is what [`finish`] reads.
@@ -37,7 +41,7 @@ pub fn start(case: &Case) -> io::Result<Child> {
     if !is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    command.arg(std::env::current_exe()?).env(ROLE, case.name);
+    command.arg(this_program()?).env(ROLE, case.name);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
@@ -104,133 +108,10 @@ async fn reach_peer() -> io::Result<()> {
         {
             return Ok(());
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Err(io::Error::other("the peer's kernel does not answer"))
 }
-
-/// A process that holds a network namespace.
-struct Holder(Child);
-
-impl Holder {
-    fn make() -> io::Result<Holder> {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", "echo in; exec sleep 300"]).stdout(Stdio::piped());
-        let mut child = command.spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
-        Ok(Holder(child))
-    }
-
-    fn enter(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.args(["-n", "-t"]).arg(self.0.id().to_string()).arg(program);
-        command
-    }
-
-    /// This program in the namespace.
-    fn enter_self(&self) -> io::Result<Command> {
-        Ok(self.enter(&std::env::current_exe()?.to_string_lossy()))
-    }
-
-    /// Runs commands of `ip`, one a line.
-    fn ip(&self, lines: &str) -> io::Result<()> {
-        feed(self.enter("ip").args(["-batch", "-"]), lines)
-    }
-
-    fn set(&self, settings: &[(&str, u32)]) -> io::Result<()> {
-        feed(&mut self.enter("sh"), &script(settings))
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // Gone already: so be it.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn script(settings: &[(&str, u32)]) -> String {
-    // `tcp_syn_linear_timeouts` came with Linux 6.5.
-    let line = |(name, value): &(&str, u32)| {
-        let file = format!("/proc/sys/net/{name}");
-        format!("if [ -e {file} ]; then echo {value} > {file} || exit 1; fi\n")
-    };
-    settings.iter().map(line).collect()
-}
-
-fn feed(command: &mut Command, input: &str) -> io::Result<()> {
-    let mut child = command.stdin(Stdio::piped()).spawn()?;
-    child.stdin.take().expect("it is piped").write_all(input.as_bytes())?;
-    let status = child.wait()?;
-    if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {status}: {input}"))) }
-}
-
-/// The router's and the peer's; the client's is this process' own.
-struct Namespaces {
-    router: Holder,
-    peer: Option<Holder>,
-    settings: Vec<(&'static str, u32)>,
-}
-
-impl Namespaces {
-    fn make(settings: &[(&'static str, u32)]) -> io::Result<Namespaces> {
-        let router = Holder::make()?;
-        feed(&mut Command::new("sh"), &script(settings))?;
-        let wire = format!(
-            "link add c0 type veth peer name r0 netns {}\naddr add {CLIENT}/24 dev c0\nlink set lo up\nlink set c0 up\n\
-             route add default via 10.7.1.1\n",
-            router.0.id()
-        );
-        feed(Command::new("ip").args(["-batch", "-"]), &wire)?;
-        router.set(&[("ipv4/ip_forward", 1), ("ipv4/conf/all/rp_filter", 0), ("ipv4/conf/default/rp_filter", 0)])?;
-        router.ip("addr add 10.7.1.1/24 dev r0\nlink set r0 up\n")?;
-        let mut made = Namespaces { router, peer: None, settings: settings.to_vec() };
-        made.add_peer()?;
-        Ok(made)
-    }
-
-    /// A machine with a kernel state of its own, on a new wire with the old address.
-    fn add_peer(&mut self) -> io::Result<()> {
-        let peer = Holder::make()?;
-        peer.set(&self.settings)?;
-        self.router.ip(&format!(
-            "link add r1 type veth peer name p0 netns {}\naddr add 10.7.2.1/24 dev r1\nlink set r1 up\n",
-            peer.0.id()
-        ))?;
-        peer.ip(&format!(
-            "link set lo up\naddr add {PEER}/24 dev p0\nlink set p0 up\nroute add default via 10.7.2.1\n"
-        ))?;
-        self.peer = Some(peer);
-        let status = self.router.enter_self()?.env(ROLE, "reach").status()?;
-        if status.success() { Ok(()) } else { Err(io::Error::other("the router does not reach the peer")) }
-    }
-
-    fn remove_peer(&mut self) -> io::Result<()> {
-        self.peer = None;
-        // A namespace without processes goes some time later.
-        self.router.ip("link del r1\n")
-    }
-
-    /// Swallows what comes in from one side; what the router itself sends and gets is left alone.
-    fn block(&self, (preference, device): Side) -> io::Result<()> {
-        self.router.ip(&format!("rule add pref {preference} iif {device} blackhole\n"))
-    }
-
-    fn unblock(&self) -> io::Result<()> {
-        // Of the two rules there may be one only.
-        for (preference, _) in [FROM_CLIENT, FROM_PEER] {
-            let mut command = self.router.enter("ip");
-            command.args(["rule", "del", "pref", preference]).stderr(Stdio::null()).status()?;
-        }
-        Ok(())
-    }
-}
-
-/// A side of the router: the preference of the rule about it, its device.
-type Side = (&'static str, &'static str);
-const FROM_CLIENT: Side = ("100", "r0");
-const FROM_PEER: Side = ("101", "r1");
 
 struct Machines {
     namespaces: Namespaces,
@@ -318,8 +199,8 @@ impl LinuxLab {
 impl Machines {
     fn kill(&mut self) -> io::Result<()> {
         let mut peer = self.peer.take().expect("the peer runs");
-        peer.kill()?;
-        peer.wait().map(drop)
+        let killed = peer.kill();
+        peer.wait().and(killed)
     }
 
     fn signal(&self, signal: &str) -> io::Result<()> {

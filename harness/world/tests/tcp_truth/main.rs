@@ -9,6 +9,7 @@ mod cases;
 mod formula;
 mod lab;
 mod linux;
+mod namespaces;
 mod simulated;
 mod table;
 

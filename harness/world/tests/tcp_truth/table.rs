@@ -88,43 +88,45 @@ of `std::io::Error`; `peer:` is what calls at the other end returned. Where it s
 This file is written by `";
 
 const NOTES: &str = "
-Formulas. A timer that waits for an answer to data fires after 0.2 s plus a round trip, and each wait is twice the one before,
-at most 120 s: at 0.2, 0.6, 1.4, 3.0, 6.2 … s. If one packet only is on its way, Linux sends a probe first, and all later
-ones are 0.2 s later: at 0.2, 0.4, 0.8, 1.6, 3.2 … s; simnet has no such probes, and both are within the bounds. For SYNs the
-first wait is 1 s. A sender gives up at the first timer that exceeds a hypothetical time-out of n + 1 waits, where n is
-`tcp_retries2`: with 15, 924.6 s or one timer later; a connect with `tcp_syn_retries` = 6 after 127 s. Kernel timers are late
-by up to an eighth, which the bounds on Linux' times allow for, and simnet's do not need.
+Timers. One that waits for an answer to data fires after 0.2 s plus a round trip, and each wait is twice the one before, at
+most 120 s: at 0.2, 0.6, 1.4, 3.0, 6.2 … s. While one packet only is on its way, Linux sends a probe first (`tcp_early_retrans`),
+and the others are 0.2 s later: at 0.2, 0.4, 0.8, 1.6, 3.2, 6.4 … s; simnet has no such probes, and the bounds hold both. For
+SYNs the waits are 1, 2, 4 … s, after as many further ones of 1 s as `tcp_syn_linear_timeouts` says. Timers of a real kernel
+are late by up to an eighth of their wait, which the bounds for Linux allow for, and those for simnet do not.
 
-Not in the table: Linux from 6.5 on repeats a SYN five times at 1 s before the waits grow (`tcp_syn_linear_timeouts` = 4), so
-that a connect there gives up after 131 s; simnet is Linux before that. A machine of the same network segment that has lost
-its power is found out by the address resolution, and a connect to it fails with `HostUnreachable` after 3 s; the hosts of a
-simulation are behind a router.
+S(n), when a connect gives up: the first timer from 2^(n+1) − 1 s on; with 6, 127 s. R(n), when a sender gives up: a hypothetical
+time-out of n + 1 waits, 924.6 s with 15, is a lower bound; Linux gives up at the first timer that exceeds it counted from the
+first retransmission, which may be one timer later, and simnet at the timer after the last retry.
+
+Not in the table. Linux from 6.5 on has `tcp_syn_linear_timeouts` = 4: it repeats a SYN after 1, 2, 3, 4, 5, 7, 11 … s, and gives
+up after 131 s; simnet is as Linux was before. A machine of one's own network segment that has no power is not resolved to a
+hardware address, so that a connect fails with `HostUnreachable` after about 3 s; the hosts of a simulation are behind a router.
 ";
 
 /// The whole file.
 pub fn page(cases: &[Case], record: &Record, simnet: &BTreeMap<&str, Seen>) -> Result<String, String> {
     let mut page = format!("{HEAD}{COMMAND}`; Linux here is {}.\n\n", record.kernel);
-    page += "| case | what happens | the client sees on Linux | on simnet | time | Linux: settings | takes | simnet takes | bounds |\n";
-    page += "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+    page += "| case | what happens | the client sees on Linux | on simnet | after | Linux' settings | on Linux (bounds) | on simnet (bounds) |\n";
+    page += "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
     for case in cases {
         let linux = record.of(case)?;
         let simnet = &simnet[case.name];
         let same = if simnet.what == linux.sees { "same" } else { &simnet.what };
-        let bounds = match (case.apart, case.time.range(DEFAULT)) {
-            (Some(why), _) => why.to_owned(),
-            (None, None) => "—".to_owned(),
-            (None, Some((least, most))) => format!("{} to {}", short(least), short(most)),
-        };
+        let apart = case.apart.map(|why| format!(": {why}")).unwrap_or_default();
         writeln!(
             page,
-            "| `{}` | {} | {} | {same} | {} | {} | {} | {} | {bounds} |",
+            "| `{}` | {} | {} | {same} | {} | {} | {} | {}{apart} |",
             case.name,
             case.about,
             linux.sees,
             case.time.formula(),
             settings(case),
-            took(case, Duration::from_secs_f64(linux.seconds)),
-            took(case, simnet.after),
+            took(
+                case,
+                Duration::from_secs_f64(linux.seconds),
+                case.time.range(Kernel::with(case.settings)).map(with_late_timers)
+            ),
+            took(case, simnet.after, if case.apart.is_some() { None } else { case.time.range(DEFAULT) }),
         )
         .map_err(|error| error.to_string())?;
     }
@@ -137,11 +139,12 @@ fn settings(case: &Case) -> String {
     if all.is_empty() { "—".to_owned() } else { all.join(", ") }
 }
 
-fn took(case: &Case, after: Duration) -> String {
-    match case.time {
-        Time::Never => format!("watched for {}", short(after)),
-        _ if after < Duration::from_millis(100) => "< 0.1 s".to_owned(),
-        _ => format!("{:.2} s", after.as_secs_f64()),
+fn took(case: &Case, after: Duration, bounds: Option<Range>) -> String {
+    match (case.time, bounds) {
+        (Time::Never, _) => format!("watched for {}", short(after)),
+        (Time::Trip, _) if after < Duration::from_millis(100) => "< 0.1 s".to_owned(),
+        (_, None) => format!("{:.2} s", after.as_secs_f64()),
+        (_, Some((least, most))) => format!("{:.2} s ({} to {})", after.as_secs_f64(), short(least), short(most)),
     }
 }
 

@@ -12,6 +12,10 @@ pub const CASES: &[Case] = &[
     Case::new("stall_short", "a write into a black hole that ends after 0.3 s", Time::Retry(300), |site| {
         Box::pin(stall(site, 300))
     }),
+    Case::new("stall_no_probe", "the same, without the probe for a lost tail", Time::Retry(300), |site| {
+        Box::pin(stall(site, 300))
+    })
+    .with(&[("ipv4/tcp_early_retrans", 0)]),
     Case::new("stall", "a write into a black hole that ends after 2 s", Time::Retry(2000), |site| {
         Box::pin(stall(site, 2000))
     }),
