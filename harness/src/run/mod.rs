@@ -28,7 +28,7 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+    Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -65,7 +65,11 @@ pub struct Run {
     pub history: History,
     /// Rolling hash over every event.
     pub hash: u64,
+    pub events: u64,
+    /// Every event, if [`Watch::tracing`] says so.
     pub trace: Trace,
+    /// Real time that each host's code has run, if [`Watch::accounted`].
+    pub spent: Vec<(String, Duration)>,
     pub faults: Vec<FaultResult>,
     pub virtual_time: Duration,
 }
@@ -85,23 +89,38 @@ pub enum RunError {
 
 /// Plays a plan on a thread of its own (the determinism recipe needs a fresh one).
 pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
-    require_tokio_unstable()?;
-    run_isolated(&plan.scenario, || play_here(plan, parts))?
+    play_watched(plan, parts, Watch::default())
 }
 
-fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+/// What is kept of a run besides its history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    pub tracing: Tracing,
+    /// How long each host's code really ran, for a bench.
+    pub accounted: bool,
+}
+
+/// As [`play`], with more to see.
+pub fn play_watched(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
+    require_tokio_unstable()?;
+    run_isolated(&plan.scenario, || play_here(plan, parts, watch))?
+}
+
+fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let mut config = WorldConfig::new(plan.seed);
+    config.tracing = watch.tracing;
+    config.account = watch.accounted;
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
-        Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts),
+        Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts, watch),
         Engine::Turmoil => {
             config.tick = plan.tick.0;
-            play_in(TurmoilWorld::new(config)?, plan, parts)
+            play_in(TurmoilWorld::new(config)?, plan, parts, watch)
         }
     }
 }
 
-fn play_in(mut world: impl World, plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let scene = scene::Scene::build(&mut world, plan, parts)?;
@@ -126,8 +145,10 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts) -> Result<Run, Run
     Ok(Run {
         faults: faults.collect(),
         hash: journal.hash(),
-        trace: journal.trace(),
-        history: History { header, records: journal.records() },
+        events: journal.events(),
+        spent: world.spent(),
+        trace: if watch.tracing == Tracing::Kept { journal.trace() } else { Trace::default() },
+        history: History { header, records: journal.take_records() },
         virtual_time,
     })
 }

@@ -35,4 +35,6 @@ pub use isolate::{require_tokio_unstable, run_isolated};
 pub use journal::SimJournal;
 pub use simnet::SimnetWorld;
 pub use turmoil::TurmoilWorld;
-pub use world::{BoxError, Death, Schedule, Signal, Signals, Software, SoftwareFuture, World, WorldConfig, WorldError};
+pub use world::{
+    BoxError, Death, Schedule, Signal, Signals, Software, SoftwareFuture, Tracing, World, WorldConfig, WorldError,
+};

@@ -36,8 +36,9 @@ pub struct WorldConfig {
     pub window: u64,
     /// What happens at one instant, and which host is served first; for an engine that can choose.
     pub schedule: Schedule,
-    /// Keeps trace events in memory for comparison; the hash is computed in any case.
-    pub keep_trace: bool,
+    /// Measures how long each host's code really runs; for benches, since nothing simulated depends on it.
+    pub account: bool,
+    pub tracing: Tracing,
 }
 
 impl WorldConfig {
@@ -51,9 +52,22 @@ impl WorldConfig {
             cores: 2,
             window: 4 << 20,
             schedule: Schedule::InOrder,
-            keep_trace: true,
+            account: false,
+            tracing: Tracing::Hashed,
         }
     }
+}
+
+/// What becomes of the events of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tracing {
+    /// Nothing, so that a bench can tell what the rest costs; two runs cannot be compared.
+    Off,
+    /// They go into one rolling hash.
+    #[default]
+    Hashed,
+    /// They are kept as well, so that the first difference between two runs can be shown.
+    Kept,
 }
 
 /// The order of what happens at one instant.
@@ -152,6 +166,12 @@ pub trait World {
 
     /// The engine's name in plans and tokens.
     fn engine(&self) -> &'static str;
+
+    /// Real time that each host's code has run, by host, if [`WorldConfig::account`] asked for it; for an engine that can
+    /// tell.
+    fn spent(&self) -> Vec<(String, Duration)> {
+        Vec::new()
+    }
 
     /// Virtual time since the start.
     fn now(&self) -> Duration {

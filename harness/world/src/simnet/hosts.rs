@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
@@ -19,12 +20,14 @@ pub(super) struct Process {
     wake: Arc<HostWake>,
     /// Stands still; what woke it waits.
     pub(super) paused: bool,
+    /// Real time that its code has run, while that is measured.
+    pub(super) spent: Duration,
 }
 
 impl Process {
     pub(super) fn new(name: Arc<str>, host: HostId, ready: &Arc<Ready>) -> Process {
         let wake = Arc::new(HostWake { host, queued: AtomicBool::new(false), ready: Arc::clone(ready) });
-        Process { name, tasks: None, waker: Waker::from(Arc::clone(&wake)), wake, paused: false }
+        Process { name, tasks: None, waker: Waker::from(Arc::clone(&wake)), wake, paused: false, spent: Duration::ZERO }
     }
 
     /// From here on a wake queues it again.

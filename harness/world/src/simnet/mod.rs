@@ -199,7 +199,11 @@ impl Turn<'_> {
         }
         let Some(tasks) = &mut process.tasks else { return Ok(()) };
         let mut cx = Context::from_waker(&process.waker);
+        let began = self.fabric.config().account.then(stopwatch);
         let polled = running(&process.name, || capture(|| Pin::new(tasks).poll(&mut cx)));
+        if let Some(began) = began {
+            process.spent += began.elapsed();
+        }
         if let Err(caught) = polled {
             return Err(panicked(caught));
         }
@@ -239,6 +243,12 @@ impl Turn<'_> {
     }
 }
 
+/// Real time; what it measures is shown and decides nothing.
+#[expect(clippy::disallowed_methods, reason = "a bench asks how long hosts' code really runs")]
+fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 fn panicked(caught: Caught) -> WorldError {
     WorldError::Panic { host: caught.host.unwrap_or_else(|| "?".to_owned()), message: caught.message }
 }
@@ -257,6 +267,10 @@ impl World for SimnetWorld {
 
     fn engine(&self) -> &'static str {
         "simnet"
+    }
+
+    fn spent(&self) -> Vec<(String, Duration)> {
+        self.processes.iter().map(|process| (process.name.to_string(), process.spent)).collect()
     }
 
     fn add_host(&mut self, name: &str, software: Software) -> Result<(), WorldError> {
