@@ -1,6 +1,6 @@
 //! The trait in front of every engine, with what goes in (software, faults) and what comes out (signals, errors).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -30,8 +30,9 @@ pub struct WorldConfig {
     pub epoch: Timestamp,
     /// One way, of every link.
     pub latency: Duration,
-    /// Modelled cores per host.
+    /// Modelled cores of a host, unless `host_cores` says otherwise.
     pub cores: usize,
+    pub host_cores: BTreeMap<String, usize>,
     /// Send buffer and receive window of a connection, bytes; for an engine that models them.
     pub window: u64,
     /// What happens at one instant, and which host is served first; for an engine that can choose.
@@ -50,6 +51,7 @@ impl WorldConfig {
             epoch: Timestamp::constant(1_767_225_600, 0),
             latency: Duration::from_millis(1),
             cores: 2,
+            host_cores: BTreeMap::new(),
             window: 4 << 20,
             schedule: Schedule::InOrder,
             account: false,
