@@ -28,7 +28,8 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+    RealWorld, Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
+    run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -94,6 +95,7 @@ fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
         Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts),
+        Engine::Real => play_in(RealWorld::new(config)?, plan, parts),
         Engine::Turmoil => {
             config.tick = plan.tick.0;
             play_in(TurmoilWorld::new(config)?, plan, parts)
