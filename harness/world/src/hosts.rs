@@ -12,7 +12,7 @@ use clinker_env::Env;
 use clinker_model::{Entry, Fault, FaultId, Journal as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
-use tokio::runtime::{Builder, RngSeed, Runtime};
+use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::task::LocalSet;
 
 use crate::fabric::Fabric;
@@ -104,7 +104,9 @@ impl Hosts {
     pub(crate) fn spawn(&mut self, host: HostId, env: Env) {
         let process = &mut self.processes[host];
         let software = Rc::clone(&process.software);
-        let tasks = LocalSet::new();
+        let mut tasks = LocalSet::new();
+        // Otherwise tokio keeps the panic of a task for whoever joins it, and that may be nobody.
+        tasks.unhandled_panic(UnhandledPanic::ShutdownRuntime);
         tasks.spawn_local(supervise(
             Arc::clone(&process.name),
             async move { software(env).await },
