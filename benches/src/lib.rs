@@ -1,1 +1,21 @@
-//! Benches of Clinker; they may import any crate. Timings live here, never in tests.
+//! Plans and worlds that more than one bench measures.
+
+use clinker::catalog;
+use clinker_model::plan::{Engine, Plan};
+
+/// A day of one backup service: heartbeats each 10 s, a check of the driver each minute, nothing else to do.
+pub const DAY: &str = include_str!("../scenarios/day.toml");
+
+/// Ten minutes: down, re-initialised, one backup and restore of 256 KiB.
+pub const TEN_MINUTES: &str = include_str!("../scenarios/ten-minutes.toml");
+
+/// The plan of one of the texts above.
+///
+/// # Panics
+/// When the text is no scenario for the driver: a bench without its plan measures nothing.
+pub fn plan(name: &str, text: &str, driver: &str, engine: Engine, tick_ms: u64) -> Plan {
+    let entry = catalog::entry(name, name, text).unwrap_or_else(|error| panic!("{error:#}"));
+    let mut plan = entry.plan(driver, 1).unwrap_or_else(|error| panic!("{error:#}"));
+    plan.play_on(engine, tick_ms);
+    plan
+}

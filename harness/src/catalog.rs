@@ -79,7 +79,8 @@ pub fn goldens() -> impl Iterator<Item = &'static str> {
     embedded::GOLDENS.iter().map(|(name, _)| *name)
 }
 
-fn entry(name: &str, file: &str, text: &str) -> Result<Entry> {
+/// The scenario `name` from its text; `file` is what errors call it.
+pub fn entry(name: &str, file: &str, text: &str) -> Result<Entry> {
     let options: Vec<&str> = Options::table().iter().map(|option| option.name).collect();
     let scenario = loader::load(file, text, &options)?;
     Ok(Entry { name: name.to_owned(), scenario })

@@ -3,12 +3,13 @@
 use clinker_model::plan::Plan;
 use clinker_world::trace::first_difference;
 
-use crate::run::{self, Parts, Run, RunError};
+use crate::run::{self, Parts, Run, RunError, Watch};
 
 /// Plays the plan twice. `Err` holds the first event in which the runs differ, with its surroundings.
 pub fn twice(plan: &Plan) -> Result<Result<Run, String>, RunError> {
-    let first = run::play(plan, &Parts::default())?;
-    let second = run::play(plan, &Parts::default())?;
+    let traced = Watch { traced: true, ..Watch::default() };
+    let first = run::play_watched(plan, &Parts::default(), traced)?;
+    let second = run::play_watched(plan, &Parts::default(), traced)?;
     if first.hash == second.hash {
         return Ok(Ok(first));
     }

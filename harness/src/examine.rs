@@ -42,7 +42,7 @@ fn judged(plan: &Plan, run: Run) -> Examined {
         findings,
         faults: run.faults.clone(),
         hash: format!("{:016x}", run.hash),
-        events: run.trace.events.len() as u64,
+        events: run.events,
         virtual_seconds: run.virtual_time.as_secs_f64(),
         ..empty(plan)
     };

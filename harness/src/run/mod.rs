@@ -66,7 +66,11 @@ pub struct Run {
     pub history: History,
     /// Rolling hash over every event.
     pub hash: u64,
+    pub events: u64,
+    /// Every event, if [`Watch::traced`].
     pub trace: Trace,
+    /// Real time that each host's code has run, if [`Watch::accounted`].
+    pub spent: Vec<(String, Duration)>,
     pub faults: Vec<FaultResult>,
     pub virtual_time: Duration,
 }
@@ -86,24 +90,40 @@ pub enum RunError {
 
 /// Plays a plan on a thread of its own (the determinism recipe needs a fresh one).
 pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
-    require_tokio_unstable()?;
-    run_isolated(&plan.scenario, || play_here(plan, parts))?
+    play_watched(plan, parts, Watch::default())
 }
 
-fn play_here(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+/// What is kept of a run besides its history.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Watch {
+    /// Every event, for a comparison.
+    pub traced: bool,
+    /// How long each host's code really ran, for a bench.
+    pub accounted: bool,
+}
+
+/// As [`play`], with more to see.
+pub fn play_watched(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
+    require_tokio_unstable()?;
+    run_isolated(&plan.scenario, || play_here(plan, parts, watch))?
+}
+
+fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let mut config = WorldConfig::new(plan.seed);
+    config.keep_trace = watch.traced;
+    config.account = watch.accounted;
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
-        Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts),
-        Engine::Real => play_in(RealWorld::new(config)?, plan, parts),
+        Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts, watch),
+        Engine::Real => play_in(RealWorld::new(config)?, plan, parts, watch),
         Engine::Turmoil => {
             config.tick = plan.tick.0;
-            play_in(TurmoilWorld::new(config)?, plan, parts)
+            play_in(TurmoilWorld::new(config)?, plan, parts, watch)
         }
     }
 }
 
-fn play_in(mut world: impl World, plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
+fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let scene = scene::Scene::build(&mut world, plan, parts)?;
@@ -128,8 +148,10 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts) -> Result<Run, Run
     Ok(Run {
         faults: faults.collect(),
         hash: journal.hash(),
-        trace: journal.trace(),
-        history: History { header, records: journal.records() },
+        events: journal.events(),
+        spent: world.spent(),
+        trace: if watch.traced { journal.trace() } else { Trace::default() },
+        history: History { header, records: journal.take_records() },
         virtual_time,
     })
 }

@@ -55,7 +55,7 @@ impl Devices {
 
     /// A new, zeroed device.
     pub fn create(&self, volume_id: &str, len: u64) {
-        let device = Arc::new(SimDevice { bytes: Mutex::new(vec![0; usize_of(len)]) });
+        let device = Arc::new(SimDevice::new(vec![0; usize_of(len)]));
         self.state().devices.insert(volume_id.to_owned(), device);
     }
 
@@ -65,7 +65,8 @@ impl Devices {
         state.writes += 1;
         let draw = xxh3_64_with_seed(&state.writes.to_le_bytes(), self.seed);
         let device = state.devices.get(volume_id).ok_or("no such volume")?;
-        let mut bytes = device.bytes.lock().expect("no panic while the lock is held");
+        let mut bytes = device.bytes();
+        device.changed();
         let (start, end) = (usize_of(offset), usize_of(offset.saturating_add(len)));
         let total = bytes.len();
         let range =
@@ -209,9 +210,15 @@ impl Volumes for VolumeClient {
 /// A volume's device, in memory.
 struct SimDevice {
     bytes: Mutex<Vec<u8>>,
+    /// Digests of the first so many bytes, until they change.
+    digests: Mutex<BTreeMap<usize, String>>,
 }
 
 impl SimDevice {
+    fn new(bytes: Vec<u8>) -> SimDevice {
+        SimDevice { bytes: Mutex::new(bytes), digests: Mutex::default() }
+    }
+
     fn filled(seed: u64, volume: &PlannedVolume) -> SimDevice {
         let len = usize_of(volume.size.0);
         let mut rng = ChaCha8Rng::seed_from_u64(xxh3_64_with_seed(volume.name.as_bytes(), seed));
@@ -231,32 +238,43 @@ impl SimDevice {
                 bytes[..common].copy_from_slice(&image[..common]);
             }
         }
-        SimDevice { bytes: Mutex::new(bytes) }
+        SimDevice::new(bytes)
     }
 
     /// Length and digest of the first `len` bytes (at most all).
     fn digest(&self, len: u64) -> (u64, String) {
-        let bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let bytes = self.bytes();
         let part = &bytes[..usize_of(len).min(bytes.len())];
-        (part.len() as u64, hex::encode(Sha256::digest(part)))
+        let mut digests = self.digests.lock().expect("no panic while the lock is held");
+        let digest = digests.entry(part.len()).or_insert_with(|| hex::encode(Sha256::digest(part)));
+        (part.len() as u64, digest.clone())
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.bytes.lock().expect("no panic while the lock is held")
+    }
+
+    fn changed(&self) {
+        self.digests.lock().expect("no panic while the lock is held").clear();
     }
 }
 
 #[async_trait]
 impl Device for SimDevice {
     fn len(&self) -> u64 {
-        self.bytes.lock().expect("no panic while the lock is held").len() as u64
+        self.bytes().len() as u64
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
-        let bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let bytes = self.bytes();
         let start = usize_of(offset).min(bytes.len());
         let end = start.saturating_add(len).min(bytes.len());
         Ok(Bytes::copy_from_slice(&bytes[start..end]))
     }
 
     async fn write_at(&self, offset: u64, data: Bytes) -> Result<()> {
-        let mut bytes = self.bytes.lock().expect("no panic while the lock is held");
+        let mut bytes = self.bytes();
+        self.changed();
         let start = usize_of(offset);
         match bytes.get_mut(start..start.saturating_add(data.len())) {
             Some(range) => range.copy_from_slice(&data),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use clinker_env::Env;
 use clinker_model::{Entry, Fault, FaultId, Journal as _};
@@ -33,6 +34,8 @@ struct Process {
     wake: Arc<HostWake>,
     /// The faults by which it stands still; what woke it waits.
     pauses: Vec<FaultId>,
+    /// Real time that its code has run, while that is measured.
+    spent: Duration,
 }
 
 /// All hosts.
@@ -82,6 +85,7 @@ impl Hosts {
             waker: Waker::from(Arc::clone(&wake)),
             wake,
             pauses: Vec::new(),
+            spent: Duration::ZERO,
         });
         self.fabric.links().set_running(name, true);
         self.fabric.journal().record(name, Entry::Host { what: "started".to_owned() });
@@ -94,6 +98,11 @@ impl Hosts {
 
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         self.processes.iter().map(|process| Arc::clone(&process.name)).collect()
+    }
+
+    /// Real time that each host's code has run, while that is measured.
+    pub(crate) fn spent(&self) -> Vec<(String, Duration)> {
+        self.processes.iter().map(|process| (process.name.to_string(), process.spent)).collect()
     }
 
     pub(crate) fn ready(&self) -> &Arc<Ready> {
@@ -128,7 +137,11 @@ impl Hosts {
             return Ok(());
         }
         let mut cx = Context::from_waker(&process.waker);
+        let began = self.fabric.config().account.then(stopwatch);
         let polled = running(&process.name, || capture(|| Pin::new(tasks).poll(&mut cx)));
+        if let Some(began) = began {
+            process.spent += began.elapsed();
+        }
         if let Err(caught) = polled {
             return Err(panicked(caught));
         }
@@ -183,6 +196,12 @@ impl Hosts {
             process.pauses = paused;
         }
     }
+}
+
+/// Real time; what it measures is shown and decides nothing.
+#[expect(clippy::disallowed_methods, reason = "a bench asks how long hosts' code really runs")]
+fn stopwatch() -> std::time::Instant {
+    std::time::Instant::now()
 }
 
 fn panicked(caught: Caught) -> WorldError {

@@ -23,6 +23,7 @@ struct State {
     hash: Xxh3,
     keep_trace: bool,
     trace: Trace,
+    events: u64,
     hosts: BTreeMap<String, u16>,
     faults: BTreeMap<FaultId, Bites>,
 }
@@ -39,6 +40,7 @@ impl SimJournal {
             hash: Xxh3::new(),
             keep_trace,
             trace: Trace::default(),
+            events: 0,
             hosts: BTreeMap::new(),
             faults: BTreeMap::new(),
         };
@@ -67,9 +69,21 @@ impl SimJournal {
         self.state().hash.digest()
     }
 
+    /// How many events there were so far.
+    pub fn events(&self) -> u64 {
+        self.state().events
+    }
+
     /// All events so far; none if the world was configured not to keep them.
     pub fn trace(&self) -> Trace {
         self.state().trace.clone()
+    }
+
+    /// As [`SimJournal::records`], and forgets them: a long run's are too many to hold twice.
+    pub fn take_records(&self) -> Vec<Record> {
+        let mut records = std::mem::take(&mut self.state().trace.records);
+        records.sort_by_key(|record| (record.t_ns, record.n));
+        records
     }
 
     /// Notes an event that is not a record.
@@ -122,6 +136,7 @@ impl State {
         bytes[9..13].copy_from_slice(&conn.to_le_bytes());
         bytes[13..21].copy_from_slice(&len.to_le_bytes());
         bytes[21..].copy_from_slice(&payload.to_le_bytes());
+        self.events += 1;
         self.hash.update(&bytes);
         self.hash.update(host.as_bytes());
         if self.keep_trace {

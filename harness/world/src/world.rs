@@ -37,6 +37,8 @@ pub struct WorldConfig {
     pub window: u64,
     /// What happens at one instant, and which host is served first; for an engine that can choose.
     pub schedule: Schedule,
+    /// Measures how long each host's code really runs; for benches, since nothing simulated depends on it.
+    pub account: bool,
     /// Keeps trace events in memory for comparison; the hash is computed in any case.
     pub keep_trace: bool,
 }
@@ -52,6 +54,7 @@ impl WorldConfig {
             cores: 2,
             window: 4 << 20,
             schedule: Schedule::InOrder,
+            account: false,
             keep_trace: true,
         }
     }
@@ -153,6 +156,12 @@ pub trait World {
 
     /// Which engine this is; it says what faults the world can play.
     fn engine(&self) -> Engine;
+
+    /// Real time that each host's code has run, by host, if [`WorldConfig::account`] asked for it; for an engine that can
+    /// tell.
+    fn spent(&self) -> Vec<(String, Duration)> {
+        Vec::new()
+    }
 
     /// Virtual time since the start.
     fn now(&self) -> Duration {

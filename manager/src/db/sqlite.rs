@@ -32,12 +32,18 @@ CREATE TABLE IF NOT EXISTS volumes (
     availability_zone TEXT NOT NULL, src_backup_id TEXT);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
-CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL);
+CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clock (boot_id TEXT PRIMARY KEY, base INTEGER NOT NULL);
 ";
 
 /// How long an applied call is remembered, in nanoseconds: far longer than any client repeats one.
 const REMEMBERED: u64 = 3600 * 1_000_000_000;
+
+/// How often what need not be remembered any more is swept away.
+const SWEEP: u64 = REMEMBERED / 10;
+
+/// Statements kept prepared; more than the calls use.
+const STATEMENTS: usize = 64;
 
 /// What a transaction changed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -78,6 +84,8 @@ pub struct Store {
     /// The database's clock at boot: the last stamp stored before (D1).
     base: u64,
     boot: tokio::time::Instant,
+    /// When forgotten calls were last swept away, on the same clock.
+    swept: u64,
 }
 
 impl Store {
@@ -88,8 +96,9 @@ impl Store {
         transitions: Arc<dyn Transitions>,
         log: Option<Arc<dyn CommitLog>>,
     ) -> Result<Store> {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch(SCHEMA).map_err(sql)?;
-        Ok(Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now() })
+        Ok(Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now(), swept: 0 })
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
@@ -131,6 +140,10 @@ impl Store {
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
         if !commit.changes.is_empty() || !commit.outbox.is_empty() {
             remember(&transaction, &request.key, now, &answer)?;
+            if now >= self.swept.saturating_add(SWEEP) {
+                self.swept = now;
+                forget(&transaction, now)?;
+            }
         }
         transaction.commit().map_err(sql)?;
         if let Some(log) = self.log.as_ref().filter(|_| !commit.changes.is_empty() || !commit.outbox.is_empty()) {
@@ -153,6 +166,10 @@ fn remember(sql_tx: &Transaction<'_>, key: &str, now: u64, answer: &Value) -> Re
         .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
         .map_err(sql)?;
+    Ok(())
+}
+
+fn forget(sql_tx: &Transaction<'_>, now: u64) -> Result<()> {
     sql_tx
         .prepare_cached("DELETE FROM applied WHERE at < ?1")
         .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))

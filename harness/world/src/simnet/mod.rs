@@ -156,6 +156,10 @@ impl World for SimnetWorld {
         Engine::Simnet
     }
 
+    fn spent(&self) -> Vec<(String, Duration)> {
+        self.hosts.spent()
+    }
+
     fn add_host(&mut self, name: &str, software: Software) -> Result<(), WorldError> {
         if self.begun {
             return Err(WorldError::AddHost { host: name.to_owned(), why: "after the start of the run" });
