@@ -158,3 +158,32 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{HostTarget, OneWay};
+
+    #[test]
+    fn an_engine_says_what_it_can_play() {
+        let host = || HostTarget { host: "db".to_owned() };
+        let one_way = OneWay { from: "api".to_owned(), to: "db".to_owned() };
+        for (fault, [simnet, turmoil, real]) in [
+            (Fault::Silent(host()), [true, true, true]),
+            (Fault::Refuse(host()), [true, true, true]),
+            (Fault::Hold(host()), [true, true, false]),
+            (Fault::Pause(host()), [true, false, true]),
+            (Fault::OneWay(one_way), [true, false, false]),
+        ] {
+            let plays = [Engine::Simnet, Engine::Turmoil, Engine::Real].map(|engine| engine.plays(&fault));
+            assert_eq!(plays, [simnet, turmoil, real], "{}", fault.name());
+        }
+    }
+
+    #[test]
+    fn an_engine_has_one_name() {
+        let parsed = Engine::NAMES.map(|name| Engine::parse(name).map(Engine::name));
+        assert_eq!(parsed, Engine::NAMES.map(Some));
+        assert_eq!(Engine::parse("warp"), None);
+    }
+}

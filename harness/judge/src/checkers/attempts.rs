@@ -176,6 +176,7 @@ fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe], grain: u64
 mod tests {
     use clinker_model::Span;
     use clinker_model::history::Phase::{Fail, Info, Ok};
+    use clinker_model::plan::Engine;
 
     use super::*;
     use crate::testing::{self, Script, script};
@@ -195,6 +196,15 @@ mod tests {
         judge("late", failed_once().at(60_007).attempt(1, Ok).outcome(2, None), "one interval after");
         judge("never", failed_once().at(70_000).host_event("idle"), "none until 70.000 s");
         judge("nothing recorded", script(), "none");
+    }
+
+    #[test]
+    fn real_time_may_be_half_a_second_late() {
+        let real = |script: Script| script.plan(|plan| plan.engine = Engine::Real);
+        judge("within it", real(failed_once().at(60_505).attempt(1, Ok).outcome(2, None)), "ok");
+        judge("beyond it", real(failed_once().at(60_507).attempt(1, Ok).outcome(2, None)), "one interval after");
+        judge("in simulation", failed_once().at(60_505).attempt(1, Ok).outcome(2, None), "one interval after");
+        judge("cut off", real(script().attempt(60_501, Info).outcome(1, Some("timeout: x"))), "ok");
     }
 
     #[test]
