@@ -242,7 +242,7 @@ fn a_plan_edited_by_hand_is_checked() {
     let path = place.0.join("target/clinker/area/case@posix-3/plan.toml");
     let plan = fs::read_to_string(&path).unwrap();
     for (piece, by, says) in [
-        ("tick = \"10ms\"", "tick = \"0s\"", "`tick` 0s is not from"),
+        ("engine = \"simnet\"", "engine = \"turmoil\"", "`tick` 0s of engine turmoil is not from"),
         ("gib = \"1MiB\"", "gib = \"0\"", "`gib` is at least"),
         ("block = \"4KiB\"", "block = \"0\"", "is not a multiple"),
         ("backup_hosts = 1", "backup_hosts = 0", "`backup_hosts` is from 1"),

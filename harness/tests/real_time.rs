@@ -77,6 +77,15 @@ fn refused_at_start(driver: &str) -> Plan {
     plan
 }
 
+/// The lines of each object, in order. After a restart the first attempt and clean-up run at the same time (D2): which of
+/// the two is told of first is a matter of milliseconds, what is told is not.
+fn by_object(sequence: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = sequence.trim_end().lines().collect();
+    let object = |line: &str| line.split_whitespace().nth(2).unwrap_or_default().to_owned();
+    lines.sort_by_key(|line| object(line));
+    lines
+}
+
 /// What is wrong with a run, if anything is.
 fn play(plan: &Plan) -> Option<String> {
     let examined = examine(plan, &Parts::default());
@@ -88,6 +97,11 @@ fn play(plan: &Plan) -> Option<String> {
             Some(format!("{name}: it lasted {:?}, too long for the chosen set", run.virtual_time))
         }
         (Some(_), Verdict::Pass) => None,
+        (Some(_), Verdict::Golden)
+            if plan.scenario.starts_with("restart/") && by_object(golden) == by_object(&examined.sequence) =>
+        {
+            None
+        }
         (Some(run), Verdict::Fail) => Some(clinker_reports::failure::text(result, &run.history)),
         (Some(_), _) => Some(format!("{name}: accepted\n{golden}\nobserved\n{}", examined.sequence)),
         (None, _) => Some(format!("{name}: {}", result.reason.as_deref().unwrap_or("skipped"))),
