@@ -28,7 +28,7 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    RealWorld, Schedule, SimnetWorld, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
+    RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
     run_isolated,
 };
 
@@ -67,7 +67,7 @@ pub struct Run {
     /// Rolling hash over every event.
     pub hash: u64,
     pub events: u64,
-    /// Every event, if [`Watch::traced`].
+    /// Every event, if [`Watch::tracing`] says so.
     pub trace: Trace,
     /// Real time that each host's code has run, if [`Watch::accounted`].
     pub spent: Vec<(String, Duration)>,
@@ -96,8 +96,7 @@ pub fn play(plan: &Plan, parts: &Parts) -> Result<Run, RunError> {
 /// What is kept of a run besides its history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch {
-    /// Every event, for a comparison.
-    pub traced: bool,
+    pub tracing: Tracing,
     /// How long each host's code really ran, for a bench.
     pub accounted: bool,
 }
@@ -110,7 +109,7 @@ pub fn play_watched(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, Run
 
 fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> {
     let mut config = WorldConfig::new(plan.seed);
-    config.keep_trace = watch.traced;
+    config.tracing = watch.tracing;
     config.account = watch.accounted;
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
@@ -150,7 +149,7 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
         hash: journal.hash(),
         events: journal.events(),
         spent: world.spent(),
-        trace: if watch.traced { journal.trace() } else { Trace::default() },
+        trace: if watch.tracing == Tracing::Kept { journal.trace() } else { Trace::default() },
         history: History { header, records: journal.take_records() },
         virtual_time,
     })

@@ -40,7 +40,7 @@ pub struct Fabric {
 
 impl Fabric {
     pub(crate) fn new(config: WorldConfig, time: Arc<dyn Time>) -> Arc<Fabric> {
-        let journal = Arc::new(SimJournal::new(Arc::clone(&time), config.keep_trace));
+        let journal = Arc::new(SimJournal::new(Arc::clone(&time), config.tracing));
         let signals = Signals::default();
         Arc::new(Fabric {
             gates: Gates::new(Arc::clone(&journal), signals.clone()),

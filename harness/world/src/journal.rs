@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::fabric::Time;
 use crate::trace::{Kind, Trace, TraceEvent};
+use crate::world::Tracing;
 
 /// How many bites of a fault become records; all are counted.
 const RECORDED_BITES: u64 = 3;
@@ -16,16 +17,19 @@ const RECORDED_BITES: u64 = 3;
 /// Takes everything that happens, from any host and from log layers.
 pub struct SimJournal {
     time: Arc<dyn Time>,
+    tracing: Tracing,
     state: Mutex<State>,
 }
 
 struct State {
     hash: Xxh3,
-    keep_trace: bool,
+    tracing: Tracing,
     trace: Trace,
     events: u64,
     hosts: BTreeMap<String, u16>,
     faults: BTreeMap<FaultId, Bites>,
+    /// Room for a record's text, used again and again.
+    text: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -35,16 +39,17 @@ struct Bites {
 }
 
 impl SimJournal {
-    pub(crate) fn new(time: Arc<dyn Time>, keep_trace: bool) -> SimJournal {
+    pub(crate) fn new(time: Arc<dyn Time>, tracing: Tracing) -> SimJournal {
         let state = State {
             hash: Xxh3::new(),
-            keep_trace,
+            tracing,
             trace: Trace::default(),
             events: 0,
             hosts: BTreeMap::new(),
             faults: BTreeMap::new(),
+            text: Vec::new(),
         };
-        SimJournal { time, state: Mutex::new(state) }
+        SimJournal { time, tracing, state: Mutex::new(state) }
     }
 
     /// Names a fault, for the records of its bites. The world and its disks do it for their own.
@@ -88,8 +93,19 @@ impl SimJournal {
 
     /// Notes an event that is not a record.
     pub(crate) fn event(&self, host: &str, kind: Kind, conn: u32, len: u64, payload: u64) {
+        if self.tracing == Tracing::Off {
+            return;
+        }
         let t_ns = self.t_ns();
         self.state().push(t_ns, host, kind, conn, len, payload);
+    }
+
+    /// Notes an event with the hash of what it moved.
+    pub(crate) fn event_of(&self, host: &str, kind: Kind, conn: u32, payload: &[u8]) {
+        if self.tracing != Tracing::Off {
+            let hash = if payload.is_empty() { 0 } else { xxh3_64(payload) };
+            self.event(host, kind, conn, payload.len() as u64, hash);
+        }
     }
 
     fn t_ns(&self) -> u64 {
@@ -124,8 +140,13 @@ impl Journal for SimJournal {
 impl State {
     fn record(&mut self, t_ns: u64, host: &str, entry: Entry) {
         let n = self.trace.records.len() as u64;
-        let text = serde_json::to_vec(&entry).expect("an entry is plain data with text keys");
-        self.push(t_ns, host, Kind::Record, n as u32, text.len() as u64, xxh3_64(&text));
+        if self.tracing != Tracing::Off {
+            let mut text = std::mem::take(&mut self.text);
+            text.clear();
+            serde_json::to_writer(&mut text, &entry).expect("an entry is plain data with text keys");
+            self.push(t_ns, host, Kind::Record, n as u32, text.len() as u64, xxh3_64(&text));
+            self.text = text;
+        }
         self.trace.records.push(Record { n, t_ns, host: host.to_owned(), entry });
     }
 
@@ -136,10 +157,13 @@ impl State {
         bytes[9..13].copy_from_slice(&conn.to_le_bytes());
         bytes[13..21].copy_from_slice(&len.to_le_bytes());
         bytes[21..].copy_from_slice(&payload.to_le_bytes());
+        if self.tracing == Tracing::Off {
+            return;
+        }
         self.events += 1;
         self.hash.update(&bytes);
         self.hash.update(host.as_bytes());
-        if self.keep_trace {
+        if self.tracing == Tracing::Kept {
             let host = self.host_number(host);
             self.trace.events.push(TraceEvent { t_ns, host, kind, conn, len, payload });
         }

@@ -38,4 +38,6 @@ pub use journal::SimJournal;
 pub use real::RealWorld;
 pub use simnet::SimnetWorld;
 pub use turmoil::TurmoilWorld;
-pub use world::{BoxError, Death, Schedule, Signal, Signals, Software, SoftwareFuture, World, WorldConfig, WorldError};
+pub use world::{
+    BoxError, Death, Schedule, Signal, Signals, Software, SoftwareFuture, Tracing, World, WorldConfig, WorldError,
+};

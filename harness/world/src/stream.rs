@@ -46,8 +46,7 @@ impl SimStream {
     }
 
     fn note(&self, kind: Kind, payload: &[u8]) {
-        let hash = if payload.is_empty() { 0 } else { xxh3_64(payload) };
-        self.place.journal.event(self.place.gate.host(), kind, self.conn.number, payload.len() as u64, hash);
+        self.place.journal.event_of(self.place.gate.host(), kind, self.conn.number, payload);
     }
 
     /// What comes before every call: a parked process waits for its end, a reset connection is over.

@@ -39,8 +39,7 @@ pub struct WorldConfig {
     pub schedule: Schedule,
     /// Measures how long each host's code really runs; for benches, since nothing simulated depends on it.
     pub account: bool,
-    /// Keeps trace events in memory for comparison; the hash is computed in any case.
-    pub keep_trace: bool,
+    pub tracing: Tracing,
 }
 
 impl WorldConfig {
@@ -55,9 +54,21 @@ impl WorldConfig {
             window: 4 << 20,
             schedule: Schedule::InOrder,
             account: false,
-            keep_trace: true,
+            tracing: Tracing::Hashed,
         }
     }
+}
+
+/// What becomes of the events of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tracing {
+    /// Nothing, so that a bench can tell what the rest costs; two runs cannot be compared.
+    Off,
+    /// They go into one rolling hash.
+    #[default]
+    Hashed,
+    /// They are kept as well, so that the first difference between two runs can be shown.
+    Kept,
 }
 
 /// The order of what happens at one instant.

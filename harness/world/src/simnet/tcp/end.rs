@@ -58,6 +58,8 @@ pub(super) struct Outgoing {
     /// The running timer and how often it has fired without an answer.
     pub(super) timer: Option<Key>,
     pub(super) tries: u32,
+    /// How often the wait was doubled; also by probes that were answered, as long as there is no room.
+    pub(super) backoff: u32,
     /// Arrival of the latest piece; nothing of one direction overtakes.
     pub(super) last_arrival_ns: u64,
     /// When all of it was last sent again because of a gap.
@@ -162,10 +164,10 @@ impl Outgoing {
         None
     }
 
-    /// Takes an acknowledgement; returns whether it was news.
+    /// Takes an acknowledgement; returns whether it was news: of bytes that have come, or of room that was missing.
     pub(super) fn acknowledged(&mut self, upto: u64, edge: u64) -> bool {
+        let mut news = self.blocked() && edge > self.edge;
         self.edge = self.edge.max(edge);
-        let mut news = false;
         while let Some(piece) = self.pieces.front()
             && self.una + piece.len() as u64 <= upto
         {

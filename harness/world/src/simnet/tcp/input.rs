@@ -78,7 +78,7 @@ impl Kernel {
         let Some(end) = self.end(conn, CLIENT) else { return };
         if end.phase == Phase::SynSent {
             end.phase = Phase::Open;
-            end.out.tries = 0;
+            (end.out.tries, end.out.backoff) = (0, 0);
             end.wake_both();
             self.rearm(conn, CLIENT);
         }
@@ -93,7 +93,7 @@ impl Kernel {
             return true;
         }
         end.phase = Phase::Open;
-        end.out.tries = 0;
+        (end.out.tries, end.out.backoff) = (0, 0);
         let host = end.host;
         self.rearm(conn, to);
         let Some(listening) = self.listeners.get_mut(&(host, port)) else {
@@ -135,6 +135,7 @@ impl Kernel {
             end.out.tries = 0;
         }
         if news {
+            end.out.backoff = 0;
             end.wake_writer();
         }
         // A gap means that pieces were swallowed: all is sent again, once in a round trip.

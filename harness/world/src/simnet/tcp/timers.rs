@@ -12,6 +12,8 @@ const SYN_RETRIES: u32 = 6;
 const SYNACK_RETRIES: u32 = 5;
 /// tcp(7): `tcp_retries2`; with 200 ms, 400 ms … and at most 120 s between them a sender gives up after about 924 s.
 const RETRIES: u32 = 15;
+/// Of an end that no process holds any more; `tcp_orphan_retries` of 0 means 8. It is forgotten after about 102 s.
+const ORPHAN_RETRIES: u32 = 8;
 const RTO_MAX_NS: u64 = 120_000_000_000;
 
 impl Kernel {
@@ -35,7 +37,7 @@ impl Kernel {
             Phase::SynSent | Phase::SynReceived => SYN_RTO_NS << end.out.tries,
             Phase::Open => {
                 let first_ns = RTO_MIN_NS.saturating_add(self.paths.round_trip_ns(end.host, end.peer));
-                first_ns.saturating_mul(1 << end.out.tries.min(20)).min(RTO_MAX_NS)
+                first_ns.saturating_mul(1 << end.out.backoff.min(20)).min(RTO_MAX_NS)
             }
         };
         let due_ns = self.now_ns.saturating_add(wait_ns);
@@ -54,13 +56,16 @@ impl Kernel {
         let Some(end) = self.end(conn, side) else { return };
         end.out.timer = None;
         end.out.tries += 1;
+        end.out.backoff += 1;
+        // One that waits to be accepted is nobody's yet, but its listener holds it.
+        let retries = if end.held || !end.out.fin { RETRIES } else { ORPHAN_RETRIES };
         let (tries, way) = (end.out.tries, (end.host, end.peer));
         match end.phase {
             Phase::SynSent if tries > SYN_RETRIES => return self.fail(conn, side, io::ErrorKind::TimedOut),
             Phase::SynSent => self.send(conn, CLIENT, way, Packet::Syn),
             Phase::SynReceived if tries > SYNACK_RETRIES => return self.remove(conn, side, false),
             Phase::SynReceived => self.send(conn, side, way, Packet::SynAck),
-            Phase::Open if tries > RETRIES => return self.fail(conn, side, io::ErrorKind::TimedOut),
+            Phase::Open if tries > retries => return self.fail(conn, side, io::ErrorKind::TimedOut),
             Phase::Open if end.out.outstanding() => self.repeat(conn, side),
             Phase::Open => self.send(conn, side, way, Packet::Probe),
         }
