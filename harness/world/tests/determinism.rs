@@ -6,7 +6,7 @@ use clinker_env::Tasks;
 use clinker_model::Fault;
 use clinker_model::fault::When;
 use clinker_world::trace::{Kind, Trace, first_difference};
-use clinker_world::{Schedule, WorldConfig};
+use clinker_world::{Schedule, Tracing, WorldConfig};
 use common::*;
 
 type Outcome = (u64, Trace, Vec<String>);
@@ -55,7 +55,7 @@ fn run(stage: &mut Stage, odd: bool) -> Outcome {
 }
 
 fn played(engine: Engine, config: WorldConfig, odd: bool) -> Outcome {
-    on_one(engine, config, |stage| run(stage, odd))
+    on_one(engine, WorldConfig { tracing: Tracing::Kept, ..config }, |stage| run(stage, odd))
 }
 
 #[test]
