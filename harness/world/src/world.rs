@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clinker_env::Env;
+use clinker_model::plan::Engine;
 use clinker_model::{Entry, Fault, FaultId, Journal as _};
 use jiff::Timestamp;
 
@@ -166,8 +167,8 @@ pub trait World {
     /// Makes the engine agree with the fabric's faults: held links and what [`Links`](crate::links) lists beside them.
     fn sync_faults(&mut self);
 
-    /// The engine's name in plans and tokens.
-    fn engine(&self) -> &'static str;
+    /// Which engine this is; it says what faults the world can play.
+    fn engine(&self) -> Engine;
 
     /// Real time that each host's code has run, by host, if [`WorldConfig::account`] asked for it; for an engine that can
     /// tell.
@@ -206,8 +207,9 @@ pub trait World {
     /// at once and with a point arms it (a [`Signal::PointReached`] asks for [`World::crash`]). Restarting is the caller's.
     fn begin(&mut self, id: FaultId, fault: &Fault) -> Result<(), WorldError> {
         let fabric = Arc::clone(self.fabric());
-        if fault.needs_simnet() && self.engine() != "simnet" {
-            return Err(WorldError::NotExpressible { id, name: fault.name(), engine: self.engine() });
+        let engine = self.engine();
+        if !engine.plays(fault) {
+            return Err(WorldError::NotExpressible { id, name: fault.name(), engine: engine.name() });
         }
         fabric.begin(id, fault)?;
         match fault {
