@@ -1,10 +1,12 @@
 //! The store: SQLite, one transaction per call, idempotent by key.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clinker_env::Env;
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -72,7 +74,7 @@ pub struct Queued {
 
 /// Sees every transaction that changed something, in order.
 pub trait CommitLog: Send + Sync {
-    fn committed(&self, commit: &Commit);
+    fn committed(&self, commit: Commit);
 }
 
 /// The database itself.
@@ -122,55 +124,91 @@ impl Store {
     /// Executes a call, once per key; a repetition gets the first answer.
     pub fn apply(&mut self, request: Request) -> Result<Value> {
         let now = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let transaction = self.connection.transaction().map_err(sql)?;
-        if let Some(answer) = applied(&transaction, &request.key)? {
+        let transaction = Work::begin(&self.connection)?;
+        let repeatable = request.call.is_repeatable();
+        if !repeatable && let Some(answer) = applied(&self.connection, &request.key)? {
             return Ok(answer);
         }
         let name = request.call.name();
         let mut tx = Tx {
-            sql: &transaction,
+            sql: &self.connection,
             env: &self.env,
             transitions: self.transitions.as_ref(),
             now,
             wall: request.now,
             changes: Vec::new(),
             outbox: Vec::new(),
+            rows: RefCell::default(),
         };
         let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
-        if !commit.changes.is_empty() || !commit.outbox.is_empty() {
-            remember(&transaction, &request.key, now, &answer)?;
+        if !repeatable && (!commit.changes.is_empty() || !commit.outbox.is_empty()) {
+            remember(&self.connection, &request.key, now, &answer)?;
             if now >= self.swept.saturating_add(SWEEP) {
                 self.swept = now;
-                forget(&transaction, now)?;
+                forget(&self.connection, now)?;
             }
         }
-        transaction.commit().map_err(sql)?;
+        transaction.commit()?;
         if let Some(log) = self.log.as_ref().filter(|_| !commit.changes.is_empty() || !commit.outbox.is_empty()) {
-            log.committed(&commit);
+            log.committed(commit);
         }
         Ok(answer)
     }
 }
 
-fn applied(sql_tx: &Transaction<'_>, key: &str) -> Result<Option<Value>> {
-    let answer: Option<String> = sql_tx
+/// A transaction, rolled back unless it is committed. rusqlite's own compiles its statements anew each time.
+struct Work<'c> {
+    connection: &'c Connection,
+    open: bool,
+}
+
+impl Work<'_> {
+    fn begin(connection: &Connection) -> Result<Work<'_>> {
+        let work = Work { connection, open: true };
+        work.execute("BEGIN")?;
+        Ok(work)
+    }
+
+    fn commit(mut self) -> Result<()> {
+        self.execute("COMMIT")?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn execute(&self, statement: &str) -> Result<()> {
+        self.connection.prepare_cached(statement).and_then(|mut statement| statement.execute([])).map_err(sql)?;
+        Ok(())
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // There is nobody to tell; the next BEGIN fails if it did not work.
+            let _ = self.execute("ROLLBACK");
+        }
+    }
+}
+
+fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
+    let answer: Option<String> = connection
         .prepare_cached("SELECT answer FROM applied WHERE key = ?1")
         .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
         .map_err(sql)?;
     answer.map(|text| serde_json::from_str(&text).map_err(shape)).transpose()
 }
 
-fn remember(sql_tx: &Transaction<'_>, key: &str, now: u64, answer: &Value) -> Result<()> {
-    sql_tx
+fn remember(connection: &Connection, key: &str, now: u64, answer: &Value) -> Result<()> {
+    connection
         .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
         .map_err(sql)?;
     Ok(())
 }
 
-fn forget(sql_tx: &Transaction<'_>, now: u64) -> Result<()> {
-    sql_tx
+fn forget(connection: &Connection, now: u64) -> Result<()> {
+    connection
         .prepare_cached("DELETE FROM applied WHERE at < ?1")
         .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
         .map_err(sql)?;
@@ -179,7 +217,7 @@ fn forget(sql_tx: &Transaction<'_>, now: u64) -> Result<()> {
 
 /// A transaction under way: rows in and out, with a note of what changed.
 pub(super) struct Tx<'a> {
-    pub sql: &'a Transaction<'a>,
+    pub sql: &'a Connection,
     env: &'a Env,
     pub transitions: &'a dyn Transitions,
     /// The database's clock, nanoseconds.
@@ -188,6 +226,8 @@ pub(super) struct Tx<'a> {
     pub wall: Stamp,
     changes: Vec<Change>,
     outbox: Vec<Queued>,
+    /// Rows that this transaction has read by id and not written since.
+    rows: RefCell<BTreeMap<(&'static str, String), Value>>,
 }
 
 impl Tx<'_> {
@@ -270,21 +310,31 @@ impl Tx<'_> {
 
     /// The row with that id.
     pub fn load<T: DeserializeOwned>(&self, table: &'static str, id: &str) -> Result<Option<T>> {
-        let mut rows = self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?;
-        rows.pop().map(|row| serde_json::from_value(row).map_err(shape)).transpose()
+        let key = (table, id.to_owned());
+        if let Some(row) = self.rows.borrow().get(&key) {
+            return T::deserialize(row).map(Some).map_err(shape);
+        }
+        let Some(row) = self.row(table, id)? else { return Ok(None) };
+        let typed = T::deserialize(&row).map_err(shape)?;
+        self.rows.borrow_mut().insert(key, row);
+        Ok(Some(typed))
+    }
+
+    pub fn row(&self, table: &'static str, id: &str) -> Result<Option<Value>> {
+        Ok(self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?.pop())
     }
 
     /// Rows as JSON objects, columns in the table's order.
     pub fn select(&self, query: &str, parameters: impl rusqlite::Params) -> Result<Vec<Value>> {
         let mut statement = self.sql.prepare_cached(query).map_err(sql)?;
-        let columns: Vec<(String, Column)> =
-            statement.columns().map(|column| (column.name().to_owned(), Column::of(column.decl_type()))).collect();
+        let columns = statement.column_count();
         let mut rows = statement.query(parameters).map_err(sql)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(sql)? {
-            let mut object = Map::new();
-            for (index, (name, column)) in columns.iter().enumerate() {
-                object.insert(name.clone(), column.read(row.get_ref(index).map_err(sql)?)?);
+            let mut object = Map::with_capacity(columns);
+            for index in 0..columns {
+                let name = row.as_ref().column_name(index).map_err(sql)?;
+                object.insert(name.to_owned(), Column::named(name).read(row.get_ref(index).map_err(sql)?)?);
             }
             found.push(Value::Object(object));
         }
@@ -292,7 +342,8 @@ impl Tx<'_> {
     }
 
     fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
-        let before = self.load::<Value>(table, id)?.unwrap_or(Value::Null);
+        let known = self.rows.borrow_mut().remove(&(table, id.to_owned()));
+        let before = known.map_or_else(|| self.row(table, id), |row| Ok(Some(row)))?.unwrap_or(Value::Null);
         let after = serde_json::to_value(row).map_err(shape)?;
         let fields = after.as_object().expect("rows are structs");
         let names: Vec<&str> = fields.keys().map(String::as_str).collect();
@@ -303,14 +354,21 @@ impl Tx<'_> {
             .prepare_cached(&query)
             .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
             .map_err(sql)?;
+        self.changed(table, id, before, after);
+        Ok(())
+    }
+
+    /// Notes what a write has made of a row.
+    pub fn changed(&mut self, table: &'static str, id: &str, before: Value, after: Value) {
         if before != after {
             self.changes.push(Change { table, id: id.to_owned(), before, after });
         }
-        Ok(())
     }
 }
 
-/// How a column's declared type reads back as JSON.
+/// How a column reads back as JSON, which its name tells: asking SQLite for the declared type of each column of each row
+/// takes longer than reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
     Plain,
     Boolean,
@@ -318,10 +376,10 @@ enum Column {
 }
 
 impl Column {
-    fn of(declared: Option<&str>) -> Column {
-        match declared {
-            Some("BOOLEAN") => Column::Boolean,
-            Some("JSON") => Column::Json,
+    fn named(name: &str) -> Column {
+        match name {
+            "working" | "deleted" | "delivered" => Column::Boolean,
+            "open_events" | "message" | "answer" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -358,4 +416,26 @@ pub(super) fn sql(error: rusqlite::Error) -> Error {
 
 fn shape(error: serde_json::Error) -> Error {
     Error::new(Kind::Internal, "a row has another form than its table").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_columns_name_tells_its_declared_type() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        for table in ["services", "backups", "volumes", "outbox", "applied", "clock"] {
+            let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            for column in statement.columns() {
+                let declared = match column.decl_type() {
+                    Some("BOOLEAN") => Column::Boolean,
+                    Some("JSON") => Column::Json,
+                    _ => Column::Plain,
+                };
+                assert_eq!(Column::named(column.name()), declared, "{table}.{}", column.name());
+            }
+        }
+    }
 }
