@@ -1,0 +1,3 @@
+//! What Clinker writes, real Cinder restores, and the reverse.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The drivers against a real Swift with its S3 interface.
+
+fn main() {}
