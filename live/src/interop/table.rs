@@ -17,13 +17,22 @@ impl Cell {
         Cell::Differs(first.unwrap_or(found.len().min(expected.len())))
     }
 
-    fn show(&self) -> String {
+    fn show(&self, notes: &mut Vec<String>) -> String {
         match self {
             Cell::Exact => "byte-exact".to_owned(),
             Cell::Differs(at) => format!("DIFFERS at byte {at}"),
-            Cell::Failed(why) => format!("FAILED: {}", why.replace(['|', '\n'], " ")),
+            Cell::Failed(why) => failed(why, notes),
         }
     }
+}
+
+/// Why something failed is long: it goes below the table, once.
+fn failed(why: &str, notes: &mut Vec<String>) -> String {
+    let index = notes.iter().position(|known| known == why).unwrap_or_else(|| {
+        notes.push(why.to_owned());
+        notes.len() - 1
+    });
+    format!("FAILED ({})", index + 1)
 }
 
 /// A chain read by one side.
@@ -51,10 +60,12 @@ const HEAD: [&str; 8] =
 /// The table in Markdown, in columns of equal width.
 pub fn render(rows: &[Row]) -> String {
     let mut lines: Vec<Vec<String>> = vec![HEAD.map(str::to_owned).to_vec()];
+    let mut notes = Vec::new();
     for row in rows {
         let mut line = vec![row.store.into(), row.compressor.into(), row.writer.to_string(), row.reader.to_string()];
-        line.extend(row.cells.iter().map(Cell::show));
-        line.push(row.left.as_deref().map_or("all".to_owned(), |why| format!("FAILED: {why}")));
+        line.extend(row.cells.iter().map(|cell| cell.show(&mut notes)));
+        let left = row.left.as_deref();
+        line.push(left.map_or_else(|| "all".to_owned(), |why| failed(why, &mut notes)));
         lines.push(line);
     }
     let widths: Vec<usize> =
@@ -65,7 +76,8 @@ pub fn render(rows: &[Row]) -> String {
     };
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     let body: String = lines[1..].iter().map(show).collect();
-    format!("{}{}{body}", show(&lines[0]), show(&rule))
+    let numbered = notes.iter().enumerate().map(|(index, why)| format!("\n({}) {why}\n", index + 1));
+    format!("{}{}{body}{}", show(&lines[0]), show(&rule), numbered.collect::<String>())
 }
 
 /// How many cells are byte-exact.
@@ -114,8 +126,9 @@ mod tests {
         assert!(row(Cell::Exact, None).is_exact());
         assert!(!row(Cell::Differs(7), None).is_exact());
         assert!(!row(Cell::Exact, Some("3 objects")).is_exact());
-        let shown = render(&[row(Cell::Failed("a|b\nc".into()), None)]);
-        assert_eq!(shown.lines().nth(2).unwrap().matches(" | ").count(), HEAD.len() - 1, "{shown}");
+        let shown = render(&[row(Cell::Failed("no answer".into()), None), row(Cell::Exact, Some("no answer"))]);
+        assert_eq!(shown.matches("FAILED (1)").count(), 2, "{shown}");
+        assert!(shown.ends_with("\n(1) no answer\n"), "{shown}");
         assert_eq!(summary(&[row(Cell::Differs(7), None)]), "2 of 3 restores byte-exact");
     }
 }

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 use super::S3Fake;
 use super::bucket::{XMLNS, held};
 use super::pages::{Refusal, declaration, element};
@@ -12,12 +14,18 @@ use crate::disk::Entry;
 use crate::server::Request;
 use crate::stamp::Stamp;
 
+/// What names keep when they are asked for encoded; s3api keeps slashes too.
+const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const KEPT_BY_S3API: AsciiSet = KEPT.remove(b'/');
+
 struct Params {
     prefix: String,
     /// Names up to here have been listed.
     after: String,
     token: Option<String>,
     max: usize,
+    /// Whether names are to be percent-encoded, as XML cannot carry every one.
+    encoded: bool,
 }
 
 impl S3Fake {
@@ -31,7 +39,7 @@ impl S3Fake {
         let mut left = entries.iter().filter(|(name, _)| wants(name));
         let page: Vec<(&String, &Entry)> = left.by_ref().take(params.max).collect();
         let last = page.last().map(|(name, _)| name.as_str()).filter(|_| left.next().is_some());
-        let contents: String = page.iter().map(|(name, entry)| self.row(name, entry)).collect();
+        let contents: String = page.iter().map(|(name, entry)| self.row(&self.shown(&params, name), entry)).collect();
         Ok(self.page(name, &params, page.len(), last, &contents))
     }
 
@@ -39,16 +47,17 @@ impl S3Fake {
         let name = element("Name", bucket);
         let prefix = match params.prefix.as_str() {
             "" if !self.is_rgw() => "<Prefix/>".to_owned(),
-            prefix => element("Prefix", prefix),
+            prefix => element("Prefix", &self.shown(params, prefix)),
         };
+        let encoding = if params.encoded { element("EncodingType", "url") } else { String::new() };
         let next = last.map(|last| element("NextContinuationToken", &self.token(last))).unwrap_or_default();
         let this = params.token.as_deref().map(|token| element("ContinuationToken", token)).unwrap_or_default();
         let (max, count) = (element("MaxKeys", &params.max.to_string()), element("KeyCount", &count.to_string()));
         let truncated = element("IsTruncated", &last.is_some().to_string());
         let inner = if self.is_rgw() {
-            format!("{name}{prefix}{max}{truncated}{contents}{next}{this}{count}")
+            format!("{encoding}{name}{prefix}{max}{truncated}{contents}{next}{this}{count}")
         } else {
-            format!("{name}{prefix}{next}{this}{count}{max}{truncated}{contents}")
+            format!("{name}{prefix}{next}{this}{count}{max}{encoding}{truncated}{contents}")
         };
         let body = format!("{}<ListBucketResult {XMLNS}>{inner}</ListBucketResult>", declaration(self.config.flavour));
         Answer::new(200, "application/xml").body(body)
@@ -63,6 +72,15 @@ impl S3Fake {
         format!("<Contents>{key}{date}{etag}{size}<StorageClass>STANDARD</StorageClass>{kind}</Contents>")
     }
 
+    /// A name as the request wants it.
+    fn shown(&self, params: &Params, name: &str) -> String {
+        match (params.encoded, self.is_rgw()) {
+            (false, _) => name.to_owned(),
+            (true, true) => utf8_percent_encode(name, &KEPT).to_string(),
+            (true, false) => utf8_percent_encode(name, &KEPT_BY_S3API).to_string(),
+        }
+    }
+
     /// The token of the page after `last`. Clients must not look inside; s3api's hides what it is.
     fn token(&self, last: &str) -> String {
         if self.is_rgw() { last.to_owned() } else { STANDARD.encode(last) }
@@ -70,8 +88,8 @@ impl S3Fake {
 
     /// Parameters that S3 knows and this fake does not are answered 501, those that nobody knows 400.
     fn params(&self, request: &Request) -> Result<Params, Refusal> {
-        let mut params =
-            Params { prefix: String::new(), after: String::new(), token: None, max: self.config.list_page };
+        let (prefix, after, max) = (String::new(), String::new(), self.config.list_page);
+        let mut params = Params { prefix, after, token: None, max, encoded: false };
         let mut version = String::new();
         let invalid = |what: String| Refusal::new(400, "InvalidArgument").saying(what);
         let pairs = query(request.query.as_deref()).ok_or_else(|| Refusal::new(400, "InvalidURI"))?;
@@ -88,8 +106,9 @@ impl S3Fake {
                     let max: usize = value.parse().map_err(|_| invalid(format!("max-keys \"{value}\"")))?;
                     params.max = max.min(self.config.list_page);
                 }
-                "delimiter" | "encoding-type" | "fetch-owner" | "marker" | "location" | "uploads" | "versions"
-                | "acl" => {
+                "encoding-type" if value == "url" => params.encoded = true,
+                "encoding-type" => return Err(invalid("Invalid Encoding Method specified in Request".into())),
+                "delimiter" | "fetch-owner" | "marker" | "location" | "uploads" | "versions" | "acl" => {
                     return Err(Refusal::unsupported(&format!("buckets with {key}")));
                 }
                 _ => return Err(invalid(format!("unknown parameter \"{key}\""))),

@@ -12,10 +12,12 @@ use crate::stamp::{Stamp, http_date};
 
 const NAME_MAX: usize = 1024;
 /// Amazon's headers that mean something here.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 8] = [
     "x-amz-content-sha256",
     "x-amz-date",
     "x-amz-checksum-crc32",
+    // Asks for the checksum that came with the object. Servers that keep none, as these two, answer without.
+    "x-amz-checksum-mode",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-server-side-encryption-customer-key",
