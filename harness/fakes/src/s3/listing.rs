@@ -14,7 +14,7 @@ use crate::disk::Entry;
 use crate::server::Request;
 use crate::stamp::Stamp;
 
-/// What names keep when they are asked for encoded; s3api keeps slashes too.
+/// What names keep when they are asked for encoded; s3api keeps slashes too, and RGW leaves the prefix as it is.
 const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const KEPT_BY_S3API: AsciiSet = KEPT.remove(b'/');
 
@@ -47,6 +47,7 @@ impl S3Fake {
         let name = element("Name", bucket);
         let prefix = match params.prefix.as_str() {
             "" if !self.is_rgw() => "<Prefix/>".to_owned(),
+            prefix if self.is_rgw() => element("Prefix", prefix),
             prefix => element("Prefix", &self.shown(params, prefix)),
         };
         let encoding = if params.encoded { element("EncodingType", "url") } else { String::new() };
