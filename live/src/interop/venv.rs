@@ -48,7 +48,8 @@ pub async fn ready(folder: Option<&Path>, python: &Path) -> anyhow::Result<Venv>
         return Ok(venv);
     }
     eprintln!("installing Cinder in {} (about two minutes, once)", folder.display());
-    if !venv.python().exists() {
+    // Without pip it was left half made.
+    if !folder.join("bin/pip").exists() {
         make(&folder, python).await?;
     }
     install(&venv, &folder).await?;
