@@ -27,6 +27,22 @@ impl fmt::Display for Side {
     }
 }
 
+/// Who writes each link of a chain.
+#[derive(Debug)]
+pub struct Writer {
+    pub name: &'static str,
+    links: [Side; 3],
+}
+
+impl Writer {
+    pub const ALL: [Writer; 3] = [
+        Writer { name: "clinker", links: [Side::Clinker; 3] },
+        Writer { name: "cinder", links: [Side::Cinder; 3] },
+        // Increments on the other's backups: each reads the other's hash lists.
+        Writer { name: "in-turn", links: [Side::Clinker, Side::Cinder, Side::Clinker] },
+    ];
+}
+
 /// A backup as both sides know it.
 pub type Link = Backup;
 
@@ -34,15 +50,15 @@ pub type Link = Backup;
 pub struct Chain<'a> {
     pub store: &'a Store,
     pub compressor: &'static str,
-    pub writer: Side,
+    pub writer: &'static Writer,
     pub volume_id: &'a str,
     pub states: &'a [State],
 }
 
 impl Chain<'_> {
     /// A row for each reader.
-    pub async fn play(&mut self, cinder: &mut Cinder, clinker: &Clinker) -> Vec<Row> {
-        let options = self.store.options(self.compressor, self.writer);
+    pub async fn play(&self, cinder: &mut Cinder, clinker: &Clinker) -> Vec<Row> {
+        let options = self.store.options(self.compressor, self.writer.name);
         let (links, broken) = self.write(&options, cinder, clinker).await;
         let mut rows = Vec::new();
         for reader in Side::BOTH {
@@ -54,7 +70,7 @@ impl Chain<'_> {
                     (None, None) => Cell::Failed("not written".into()),
                 });
             }
-            let (store, compressor, writer) = (self.store.name(), self.compressor, self.writer);
+            let (store, compressor, writer) = (self.store.name(), self.compressor, self.writer.name);
             rows.push(Row { store, compressor, writer, reader, cells, left: None });
         }
         let left = clinker.delete(&options, &links).await.err();
@@ -65,8 +81,8 @@ impl Chain<'_> {
     /// The links, and why there are no more.
     async fn write(&self, options: &OptionMap, cinder: &mut Cinder, clinker: &Clinker) -> (Vec<Link>, Option<String>) {
         let mut links: Vec<Link> = Vec::new();
-        for state in self.states {
-            let made = match self.writer {
+        for (state, side) in self.states.iter().zip(self.writer.links) {
+            let made = match side {
                 Side::Clinker => clinker.backup(options, &links, self.volume_id, state).await,
                 Side::Cinder => cinder.backup(options, &links, self.volume_id, state).await,
             };

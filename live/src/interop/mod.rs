@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use tokio::time::Instant;
 
-use chain::{Chain, Side};
+use chain::{Chain, Writer};
 use cinder::Cinder;
 use clinker::Clinker;
 use stores::{Kind, Store};
@@ -48,7 +48,7 @@ pub struct Args {
     /// Secret access key for that server
     #[arg(long, env = "CLINKER_S3_SECRET", hide_env_values = true, value_name = "SECRET")]
     s3_secret: Option<String>,
-    /// Buckets used are this name with -clinker and -cinder; they are created, and emptied of what was written
+    /// Buckets used are this name with -clinker, -cinder and -in-turn; they are created, and emptied of what was written
     #[arg(long, default_value = "interop")]
     s3_bucket: String,
     /// Seconds for one backup or restore
@@ -77,10 +77,10 @@ pub async fn run(args: &Args) -> anyhow::Result<bool> {
     for kind in args.kinds() {
         let store = Store::open(kind, args, work.path(), &env).await?;
         for compressor in COMPRESSORS {
-            for writer in Side::BOTH {
-                let mut chain = Chain { store: &store, compressor, writer, volume_id: &volume_id, states: &states };
+            for writer in &Writer::ALL {
+                let chain = Chain { store: &store, compressor, writer, volume_id: &volume_id, states: &states };
                 rows.extend(chain.play(&mut cinder, &clinker).await);
-                eprintln!("{} {compressor}: written by {writer}, {}", store.name(), table::summary(&rows));
+                eprintln!("{} {compressor}: written by {}, {}", store.name(), writer.name, table::summary(&rows));
             }
         }
         if let Some(refused) = store.refused() {

@@ -10,7 +10,6 @@ use clinker_fakes::{S3Config, S3Fake, s3};
 use clinker_model::{Entry, FaultId, Journal};
 
 use super::Args;
-use super::chain::Side;
 use super::volume::{BLOCK, CHUNK};
 
 /// Options under Cinder's names, which are Clinker's too.
@@ -77,7 +76,7 @@ impl Store {
         }
     }
 
-    pub fn options(&self, compressor: &str, writer: Side) -> OptionMap {
+    pub fn options(&self, compressor: &str, writer: &str) -> OptionMap {
         let (chunk, block) = (CHUNK.to_string(), BLOCK.to_string());
         let set: Vec<(&str, String)> = match self {
             Store::Posix { repository } => vec![
@@ -91,7 +90,7 @@ impl Store {
                 ("backup_s3_endpoint_url", server.endpoint.clone()),
                 ("backup_s3_store_access_key", server.key.clone()),
                 ("backup_s3_store_secret_key", server.secret.clone()),
-                // A bucket for each writer, so that each side creates one.
+                // A bucket for each kind of chain, so that each side creates one.
                 ("backup_s3_store_bucket", format!("{}-{writer}", server.bucket)),
                 ("backup_s3_object_size", chunk),
                 ("backup_s3_block_size", block),
