@@ -108,7 +108,10 @@ impl S3Fake {
                     params.max = max.min(self.config.list_page);
                 }
                 "encoding-type" if value == "url" => params.encoded = true,
-                "encoding-type" => return Err(invalid("Invalid Encoding Method specified in Request".into())),
+                "encoding-type" => {
+                    let refusal = invalid("Invalid Encoding Method specified in Request".into());
+                    return Err(refusal.also("ArgumentName", "encoding-type").also("ArgumentValue", value));
+                }
                 "delimiter" | "fetch-owner" | "marker" | "location" | "uploads" | "versions" | "acl" => {
                     return Err(Refusal::unsupported(&format!("buckets with {key}")));
                 }

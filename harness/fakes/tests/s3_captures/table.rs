@@ -40,6 +40,11 @@ const S3API_BUCKET: &[Step] = &[At("1795287593.5"), Bucket(VB)];
 const S3API_ONE: &[Step] = &[At("1795287593.5"), Bucket(VB), At("1795287594.5"), Object(N1, 1050)];
 const S3API_ALL: &[Step] =
     &[At("1795287593.5"), Bucket(VB), At("1795287594.5"), Object(N1, 1050), Object(N2, 1050), Object(N3, 1050)];
+const S3API_ENCODED: &[Step] = &[
+    At("1795313217.5"),
+    Bucket("/encodings"),
+    Text("/encodings/volume_1/20260101000000/az_n%C3%B6va_backup_2%2B%26-00001", "abc", 1),
+];
 const RGW_BUCKET: &[Step] = &[At("1795287560.5"), Bucket(VB)];
 const RGW_ONE: &[Step] = &[At("1795287560.5"), Bucket(VB), At("1795287561.384"), Object(N1, 1050)];
 const RGW_ALL: &[Step] = &[
@@ -72,12 +77,15 @@ pub const ROWS: &[Row] = &[
     row("s3api/bucket-put-200.txt", &[]),
     row("s3api/bucket-put-again.txt", S3API_BUCKET),
     row("s3api/bucket-put-badname-400.txt", &[]),
+    row("s3api/list-v2-encoded-200.txt", S3API_ENCODED),
+    row("s3api/list-v2-encoding-400.txt", S3API_ENCODED),
     row("s3api/list-v2-prefix-200.txt", S3API_ALL),
     row("s3api/method-405.txt", S3API_ONE),
     row("s3api/object-delete-204.txt", S3API_ONE),
     row("s3api/object-delete-again-204.txt", S3API_BUCKET),
     row("s3api/object-get-200.txt", S3API_ONE),
     row("s3api/object-get-404.txt", S3API_ONE),
+    row("s3api/object-get-checksum-mode-200.txt", S3API_ENCODED),
     row("s3api/object-get-range-206.txt", S3API_ONE),
     row("s3api/object-get-range-416.txt", S3API_ONE),
     row("s3api/object-head-200.txt", S3API_ONE),
