@@ -49,7 +49,7 @@ install_() {
     mkdir -p "$(dirname "$venv")"
     python3 -m venv "$venv" >&2
   fi
-  "$venv/bin/pip" install -q --disable-pip-version-check 'swift>=2.37,<3' keystonemiddleware >&2 </dev/null ||
+  timeout --foreground 900 "$venv/bin/pip" install -q --disable-pip-version-check 'swift>=2.37,<3' keystonemiddleware >&2 </dev/null ||
     die "pip could not install Swift into $venv"
   [ -x "$venv/bin/swift-proxy-server" ] || die "$venv/bin/swift-proxy-server: not there after the installation"
 }
@@ -107,12 +107,13 @@ obey() {
   stop) signal "$name" STOP ;;
   cont) signal "$name" CONT ;;
   kill)
-    local pid; pid=$(pid_of "$name")
-    signal "$name" KILL
-    wait "$pid" 2>/dev/null || true ;;
+    if alive "$name"; then
+      signal "$name" KILL
+      wait "$(pid_of "$name")" 2>/dev/null || true
+    fi ;;
   start) alive "$name" || { launch "$name" && await_up "$name"; } ;;
   *) echo "failed: no command $verb"; return ;;
-  esac && echo done || echo "failed: $verb $name"
+  esac && echo "done $verb $name" || echo "failed: $verb $name"
 }
 
 serve() {
