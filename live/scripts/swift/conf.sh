@@ -29,8 +29,8 @@ default = yes
 C
 }
 
-# Short time-outs, so that a stopped inner server is answered for soon; no caches of accounts and containers, so that a
-# quota counts from the moment it is set.
+# Short time-outs, so that a stopped inner server is answered for soon. A quota is judged by what Swift remembers of a
+# container, for a second here (for a minute by default; 0 would be for ever).
 proxy_conf() {
   local filters='catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth copy container-quotas account-quotas slo dlo versioned_writes symlink'
   cat <<C
@@ -46,11 +46,11 @@ pipeline = $filters proxy-server
 use = egg:swift#proxy
 account_autocreate = true
 allow_account_management = true
-node_timeout = 4
-recoverable_node_timeout = 4
+node_timeout = 3
+recoverable_node_timeout = 3
 conn_timeout = 1
-recheck_account_existence = 0
-recheck_container_existence = 0
+recheck_account_existence = 1
+recheck_container_existence = 1
 error_suppression_limit = 1000000
 [filter:cache]
 use = egg:swift#memcache

@@ -83,12 +83,14 @@ async fn compare(env: &Env, real: &Arc<RealServer>) -> Result<(String, Vec<Row>)
         let report = |side: &'static str| {
             let mut last = Instant::now();
             move |case: &str, outcome: &Outcome| {
-                eprintln!("# {driver} {side} {:5.1?} {case}: {outcome:?}", last.elapsed());
+                eprintln!("# {driver} {side} {:5.1} s {case}: {outcome:?}", last.elapsed().as_secs_f64());
                 last = Instant::now();
             }
         };
-        let by_real = cases::play(driver, env, server, report("real")).await;
-        let by_fake = cases::play(driver, env, Arc::new(fake), report("fake")).await;
+        let (by_real, by_fake) = tokio::join!(
+            cases::play(driver, env, server, report("real")),
+            cases::play(driver, env, Arc::new(fake), report("fake")),
+        );
         let outcomes = by_real.into_iter().zip(by_fake);
         rows.extend(cases::names().zip(outcomes).map(|(case, (real, fake))| Row { driver, case, real, fake }));
     }

@@ -1,10 +1,11 @@
 //! The drivers against a real Swift and its S3 interface, and the same cases against the fakes.
 //!
-//! [`cases`] is the list and what each case does; [`real`] and [`fake`] are the two kinds of [`Server`] it is played
-//! against, both on loopback TCP; [`table`] sets the outcomes side by side. [`admin`] is the operator's hand on a Swift
-//! (quotas, listings), [`volume`] a volume in memory that strikes a server at a chosen offset.
+//! [`cases`] is the list, `bench` what each case does; [`real`] and [`fake`] are the two kinds of [`Server`] it is played
+//! against, both on loopback TCP; [`table`] sets the outcomes side by side. `admin` is the operator's hand on a Swift
+//! (quotas, listings), `volume` a volume in memory that strikes a server at a chosen offset.
 
 mod admin;
+mod bench;
 pub mod cases;
 pub mod fake;
 pub mod real;

@@ -20,18 +20,27 @@ pub enum Outcome {
 impl Outcome {
     pub fn failed(error: &Error) -> Outcome {
         // What differs from run to run is in the objects' names: volume, date and zone.
-        let words = error.to_string();
+        let text = error.to_string();
+        let words = text.strip_prefix(&format!("{}: ", error.kind)).unwrap_or(&text);
         let words: Vec<&str> =
             words.split(' ').map(|word| word.rsplit_once("_backup_").map_or(word, |(_, end)| end)).collect();
         Outcome::Failed(error.kind, words.join(" "))
     }
 
-    fn text(&self) -> String {
+    /// `ok`, or the kind of error.
+    fn kind(&self) -> &'static str {
         match self {
-            Outcome::Done(what) => format!("ok: {what}"),
-            Outcome::Failed(_, text) => text.clone(),
-            Outcome::Wrong(what) => format!("WRONG: {what}"),
-            Outcome::Hung(seconds) => format!("HUNG for {seconds} s"),
+            Outcome::Done(_) => "ok",
+            Outcome::Failed(kind, _) => kind.as_str(),
+            Outcome::Wrong(_) => "WRONG",
+            Outcome::Hung(_) => "HUNG",
+        }
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Outcome::Done(words) | Outcome::Failed(_, words) | Outcome::Wrong(words) => words.clone(),
+            Outcome::Hung(seconds) => format!("given up after {seconds} s"),
         }
     }
 }
@@ -86,15 +95,16 @@ impl Row {
 
 /// The table, in Markdown that is aligned for reading as it is.
 pub fn render(rows: &[Row]) -> String {
-    let head = ["driver", "case", "real: outcome", "fake: outcome", "same?"].map(str::to_owned);
-    let body = rows.iter().map(|row| {
-        // A second time the same words would only be in the way.
-        let fake = if row.same() == Same::Yes { "the same".to_owned() } else { row.fake.text() };
-        [row.driver.to_owned(), row.case.to_owned(), row.real.text(), fake, row.same().text().to_owned()]
+    let head = ["driver", "case", "real", "fake", "same?", "in words"].map(str::to_owned);
+    let body = rows.iter().map(|Row { driver, case, real, fake }| {
+        let (one, other) = (real.words(), fake.words());
+        let words = if one == other { one } else { format!("real: {one}; fake: {other}") };
+        let same = Same::of(real, fake).text();
+        [*driver, *case, real.kind(), fake.kind(), same, &words].map(str::to_owned)
     });
-    let lines: Vec<[String; 5]> = std::iter::once(head).chain(body).collect();
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(body).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 5] = std::array::from_fn(width);
+    let widths: [usize; 6] = std::array::from_fn(width);
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (cell, width) in line.iter().zip(widths) {
@@ -102,7 +112,7 @@ pub fn render(rows: &[Row]) -> String {
         }
         text.push_str("|\n");
         if number == 0 {
-            text.push_str("| --- | --- | --- | --- | --- |\n");
+            text.push_str("| --- | --- | --- | --- | --- | --- |\n");
         }
     }
     text
@@ -130,15 +140,17 @@ mod tests {
     #[test]
     fn an_error_is_told_without_what_differs_from_run_to_run() {
         let error = Error::new(Kind::Quota, "put of volume_v/20261122/az_nova_backup_full-00003: swift answered 413");
-        let expected = Outcome::Failed(Kind::Quota, "quota: put of full-00003: swift answered 413".into());
+        let expected = Outcome::Failed(Kind::Quota, "put of full-00003: swift answered 413".into());
         assert_eq!(Outcome::failed(&error), expected);
     }
 
     #[test]
     fn a_row_says_what_agrees_once() {
-        let error = Outcome::Failed(Kind::Auth, "auth: swift answered 401".into());
-        let row = Row { driver: "swift", case: "wrong password", real: error.clone(), fake: error };
-        let last = "| swift  | wrong password | auth: swift answered 401 | the same      | yes   |\n";
-        assert!(render(&[row]).ends_with(last));
+        let error = Outcome::Failed(Kind::Auth, "swift answered 401".into());
+        let row = |fake: Outcome| Row { driver: "swift", case: "wrong password", real: error.clone(), fake };
+        let last = "| swift  | wrong password | auth | auth | yes   | swift answered 401 |\n";
+        assert!(render(&[row(error.clone())]).ends_with(last));
+        let last = "| NO    | real: swift answered 401; fake: 8 objects |\n";
+        assert!(render(&[row(Outcome::Done("8 objects".into()))]).ends_with(last));
     }
 }

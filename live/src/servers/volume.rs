@@ -14,6 +14,8 @@ use super::{Action, Server};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Blow {
     Now(Action),
+    /// Nothing, but the volume takes this long.
+    Pause(Duration),
     /// It stands still, and a second later it ends, with the request that was sent meanwhile.
     StopThenKill,
 }
@@ -33,6 +35,10 @@ impl Strike {
         }
         let action = match self.blow {
             Blow::Now(action) => action,
+            Blow::Pause(pause) => {
+                sleep(pause).await;
+                return Ok(());
+            }
             Blow::StopThenKill => {
                 let server = Arc::clone(&self.server);
                 self.env.tasks.spawn(async move {
