@@ -87,10 +87,7 @@ impl Bench {
             Case::RestoreLink(link) => self.restore(&self.options(), link, None).await,
             Case::DeleteChain => self.delete_chain().await,
             Case::RestoreMissing => {
-                self.chain.push(self.elsewhere());
-                let outcome = self.restore_chain(&self.options(), &self.chain[self.chain.len() - 1..], 0, None).await;
-                self.chain.pop();
-                outcome
+                self.restore_chain(&self.options(), std::slice::from_ref(&self.elsewhere()), 0, None).await
             }
             Case::DeleteMissing => self.delete(&self.options(), &self.elsewhere()).await,
             Case::Quota(quota) => self.over_quota(quota).await,
