@@ -3,3 +3,4 @@
 //! `src/bin/` holds the commands, `scripts/` what starts servers and installs Cinder.
 
 pub mod interop;
+pub mod servers;

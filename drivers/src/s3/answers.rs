@@ -43,7 +43,8 @@ pub(super) fn failure(what: &str, region: &str, response: &Response) -> Failure 
     let status = response.status;
     let text = format!("{S3} answered {status}");
     let error = match document.code.as_str() {
-        "QuotaExceeded" => Error::new(Kind::Quota, text),
+        // Swift's s3api calls a quota that is used up an object that is too large; so does Swift itself, by 413.
+        "QuotaExceeded" | "EntityTooLarge" => Error::new(Kind::Quota, text),
         // Damaged on the way: the bytes here are still good.
         "BadDigest" | "XAmzContentSHA256Mismatch" => Error::transient(Kind::Integrity, text),
         "InvalidDigest" => Error::new(Kind::Integrity, text),

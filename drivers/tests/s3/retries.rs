@@ -42,6 +42,7 @@ async fn a_definite_refusal_is_not_asked_again() {
         check(reply(code), code, kind, &[0]).await;
     }
     check(refusal(403, "QuotaExceeded"), 403, Kind::Quota, &[0]).await;
+    check(refusal(400, "EntityTooLarge"), 400, Kind::Quota, &[0]).await;
     check(refusal(404, "NoSuchBucket"), 404, Kind::NotFound, &[0]).await;
 }
 

@@ -350,7 +350,7 @@ async fn a_full_store_refuses_as_one_over_its_quota() {
     let b = bench().await;
     b.s3.begin(0, &Fault::Full(Full { after: ByteSize(5) })).unwrap();
     assert_eq!(b.put("b1-1", b"1234").await, 200);
-    check(&b.ask("PUT", "/vol/b1-2", b"56").await.unwrap(), 403, "QuotaExceeded");
+    check(&b.ask("PUT", "/vol/b1-2", b"56").await.unwrap(), 400, "EntityTooLarge");
     assert_eq!((b.bites(), b.s3.stored().len()), (1, 1));
 }
 

@@ -91,7 +91,9 @@ impl S3Fake {
         let size = request.body.len() as u64;
         if let Err(id) = self.core.faults.admit(size) {
             self.core.bite(id, &format!("no space for {bucket}/{key}"));
-            return Err(Refusal::new(403, "QuotaExceeded"));
+            // Swift's quotas answer 413, in which s3api sees an object that is too large.
+            let full = if self.is_rgw() { (403, "QuotaExceeded") } else { (400, "EntityTooLarge") };
+            return Err(Refusal::new(full.0, full.1));
         }
         let answer = self.done(200).header("ETag", format!("\"{}\"", object.etag));
         let answer = described(answer, &object.meta);
