@@ -37,8 +37,8 @@ pub const VOLUME_STATUSES: [&str; 7] =
 
 /// How many backup services a scenario may have.
 pub const HOSTS: RangeInclusive<u32> = 1..=16;
-/// The latest moment that a scenario may name: idle waiting is quick, not free.
-pub const LATEST_MOMENT: Span = Span(Duration::from_secs(86_400));
+/// The latest moment that a scenario may name, 31 days: idle waiting is quick, not free.
+pub const LATEST_MOMENT: Span = Span(Duration::from_secs(31 * 86_400));
 
 /// A scenario under inspection and what was found wrong with it.
 pub struct Checker<'d> {

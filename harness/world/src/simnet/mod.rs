@@ -195,6 +195,7 @@ impl Turn<'_> {
         let process = &mut self.processes[host];
         process.taken();
         if process.paused {
+            self.fabric.links().bite_pauses(&process.name);
             return Ok(());
         }
         let Some(tasks) = &mut process.tasks else { return Ok(()) };
