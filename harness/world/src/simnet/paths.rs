@@ -144,9 +144,14 @@ impl Paths {
         self.path(from, to).blocked
     }
 
-    /// Both ways, without load.
+    /// Both ways, at the longest.
     pub(super) fn round_trip_ns(&self, a: HostId, b: HostId) -> u64 {
-        self.path(a, b).latency_ns.saturating_add(self.path(b, a).latency_ns)
+        self.path(a, b).longest_ns().saturating_add(self.path(b, a).longest_ns())
+    }
+
+    /// Until all that was sent so far has left for its destination.
+    pub(super) fn backlog_ns(&self, from: HostId, to: HostId, now_ns: u64) -> u64 {
+        self.path(from, to).busy_until_ns.saturating_sub(now_ns)
     }
 
     /// Most bytes to send as one piece.
@@ -192,6 +197,11 @@ impl Path {
             }
             _ => {}
         }
+    }
+
+    /// One way, without load.
+    fn longest_ns(&self) -> u64 {
+        self.latency_ns.saturating_add(self.jitter_ns)
     }
 
     /// When it arrives, and whether it was lost on the way before.
