@@ -1,30 +1,63 @@
 //! Same program, scenario and seed: the same history, bit for bit, on two threads and in two processes.
 //!
-//! This comes before every other test of runs: without it no golden means anything.
+//! This comes before every other test of runs: without it no golden means anything. Every scenario is played twice for
+//! each of its drivers at its own seed, and under further seeds and schedules; some also on turmoil.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clinker::catalog::{self, Entry};
 use clinker::determinism::twice;
+use clinker::token::Token;
+use clinker_model::plan::{Engine, Plan};
 use clinker_reports::json::File;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Further seeds of each scenario.
+const SEEDS: u64 = 4;
+
+/// Every so many scenarios one is also played on turmoil, which takes far longer.
+const TURMOIL_EACH: usize = 8;
+
 fn main() {
     let entries = catalog::embedded().unwrap_or_else(|error| panic!("the built-in scenarios load: {error:#}"));
-    let mut trials = vec![Trial::test("two processes agree on every run", two_processes)];
-    for entry in entries {
-        for driver in entry.scenario.drivers.clone() {
-            let entry = entry.clone();
-            trials.push(Trial::test(format!("{}@{driver}", entry.name), move || two_threads(&entry, &driver)));
-        }
+    let mut plans = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        plans.extend(entry.scenario.drivers.iter().map(|driver| own(entry, driver)));
+        plans.extend((1..=SEEDS).map(|n| explored(entry, n)));
+        plans.extend((index % TURMOIL_EACH == 0).then(|| on_turmoil(entry)).flatten());
     }
+    let mut trials: Vec<Trial> = plans.into_iter().map(trial).collect();
+    trials.push(Trial::test("two processes agree on every run", two_processes));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn two_threads(entry: &Entry, driver: &str) -> Result<(), Failed> {
-    let plan = entry.plan(driver, entry.seed()).map_err(|error| format!("{error:#}"))?;
-    match twice(&plan) {
+fn own(entry: &Entry, driver: &str) -> Plan {
+    entry.plan(driver, entry.seed()).unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Another seed, another order of what happens at one instant, and the next of the scenario's drivers.
+fn explored(entry: &Entry, n: u64) -> Plan {
+    let drivers = &entry.scenario.drivers;
+    let seed = entry.seed() + n;
+    let driver = &drivers[usize::try_from(n).expect("a small number") % drivers.len()];
+    let plan = entry.plan(driver, seed).unwrap_or_else(|error| panic!("{error:#}"));
+    Plan { schedule: Some(seed), ..plan }
+}
+
+fn on_turmoil(entry: &Entry) -> Option<Plan> {
+    let mut plan = own(entry, entry.scenario.drivers.first()?);
+    plan.play_on(Engine::Turmoil, 10);
+    (!plan.needs_simnet()).then_some(plan)
+}
+
+fn trial(plan: Plan) -> Trial {
+    let name = Token::of(&plan).to_string();
+    Trial::test(name, move || two_threads(&plan))
+}
+
+fn two_threads(plan: &Plan) -> Result<(), Failed> {
+    match twice(plan) {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(difference)) => Err(format!("the two runs differ:\n{difference}").into()),
         Err(error) => Err(error.into()),

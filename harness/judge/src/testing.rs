@@ -216,10 +216,10 @@ impl Script {
         self.record("swift", Entry::Fault { fault, name, phase: FaultPhase::Bite, what })
     }
 
-    pub fn device(self, moment: &str, len: u64, sha256: &str) -> Script {
+    pub fn device(self, moment: &str, len: u64, digest: &str) -> Script {
         let (volume_id, backup_id) = (VOLUME.to_owned(), Some(BACKUP.to_owned()));
-        let (moment, sha256) = (moment.to_owned(), sha256.to_owned());
-        self.record("volume", Entry::Device { volume_id, moment, backup_id, len, sha256 })
+        let (moment, digest) = (moment.to_owned(), digest.to_owned());
+        self.record("volume", Entry::Device { volume_id, moment, backup_id, len, digest })
     }
 
     pub fn stored(self, name: &str) -> Script {

@@ -95,7 +95,8 @@ pub enum Entry {
         backup_id: Option<String>,
         /// Bytes digested, from the start of the device.
         len: u64,
-        sha256: String,
+        /// xxh3 of 128 bits, in hex.
+        digest: String,
     },
     /// At the end: one row of the database.
     FinalRow { table: String, id: String, row: Value },

@@ -15,17 +15,17 @@ use super::scene::{COLLECTOR_HOST, DB_HOST};
 pub(super) struct CommitRecorder(pub Arc<SimJournal>);
 
 impl CommitLog for CommitRecorder {
-    fn committed(&self, commit: &Commit) {
-        let changes = commit.changes.iter().map(|change| RowChange {
+    fn committed(&self, commit: Commit) {
+        let changes = commit.changes.into_iter().map(|change| RowChange {
             table: change.table.to_owned(),
-            id: change.id.clone(),
-            before: change.before.clone(),
-            after: change.after.clone(),
+            id: change.id,
+            before: change.before,
+            after: change.after,
         });
-        let outbox = commit.outbox.iter().map(|queued| OutboxRow {
+        let outbox = commit.outbox.into_iter().map(|queued| OutboxRow {
             seq: queued.seq,
-            publisher_id: queued.publisher_id.clone(),
-            message: queued.message.clone(),
+            publisher_id: queued.publisher_id,
+            message: queued.message,
         });
         let entry =
             Entry::Commit { call: commit.call.to_owned(), changes: changes.collect(), outbox: outbox.collect() };

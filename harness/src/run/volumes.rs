@@ -19,8 +19,7 @@ use clinker_world::{Gate, SimJournal};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
 
 /// Where the volume service listens.
 const PORT: u16 = 3260;
@@ -79,8 +78,8 @@ impl Devices {
     pub fn record_final(&self) {
         let devices: Vec<_> = self.state().devices.clone().into_iter().collect();
         for (id, device) in devices {
-            let (len, sha256) = device.digest(u64::MAX);
-            self.record(&id, "final", None, len, sha256);
+            let (len, digest) = device.digest(u64::MAX);
+            self.record(&id, "final", None, len, digest);
         }
     }
 
@@ -88,13 +87,13 @@ impl Devices {
         self.state.lock().expect("no panic while the lock is held")
     }
 
-    fn record(&self, volume_id: &str, moment: &str, backup_id: Option<&str>, len: u64, sha256: String) {
+    fn record(&self, volume_id: &str, moment: &str, backup_id: Option<&str>, len: u64, digest: String) {
         let entry = Entry::Device {
             volume_id: volume_id.to_owned(),
             moment: moment.to_owned(),
             backup_id: backup_id.map(str::to_owned),
             len,
-            sha256,
+            digest,
         };
         self.journal.record(HOST, entry);
     }
@@ -105,9 +104,9 @@ impl Devices {
         };
         self.state().attached.insert(key(attachment));
         if attachment.purpose == Purpose::Backup {
-            let (len, sha256) = device.digest(u64::MAX);
+            let (len, digest) = device.digest(u64::MAX);
             self.state().source_len.insert(attachment.backup_id.clone(), len);
-            self.record(&attachment.volume_id, "attach", Some(&attachment.backup_id), len, sha256);
+            self.record(&attachment.volume_id, "attach", Some(&attachment.backup_id), len, digest);
         }
         Answer::Done
     }
@@ -119,8 +118,8 @@ impl Devices {
         let device = self.state().devices.get(&attachment.volume_id).cloned();
         let len = self.state().source_len.get(&attachment.backup_id).copied();
         if let (Some(device), Some(len)) = (device, len) {
-            let (len, sha256) = device.digest(len);
-            self.record(&attachment.volume_id, "detach", Some(&attachment.backup_id), len, sha256);
+            let (len, digest) = device.digest(len);
+            self.record(&attachment.volume_id, "detach", Some(&attachment.backup_id), len, digest);
         }
         Answer::Done
     }
@@ -246,7 +245,7 @@ impl SimDevice {
         let bytes = self.bytes();
         let part = &bytes[..usize_of(len).min(bytes.len())];
         let mut digests = self.digests.lock().expect("no panic while the lock is held");
-        let digest = digests.entry(part.len()).or_insert_with(|| hex::encode(Sha256::digest(part)));
+        let digest = digests.entry(part.len()).or_insert_with(|| format!("{:032x}", xxh3_128(part)));
         (part.len() as u64, digest.clone())
     }
 

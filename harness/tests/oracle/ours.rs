@@ -139,8 +139,8 @@ impl<'h> View<'h> {
     fn identical(&self, backup: &str) -> bool {
         let digest = |wanted: &str| {
             self.history.records.iter().rev().find_map(|record| match &record.entry {
-                Entry::Device { moment, backup_id: Some(id), sha256, .. } if moment == wanted && id == backup => {
-                    Some(sha256)
+                Entry::Device { moment, backup_id: Some(id), digest, .. } if moment == wanted && id == backup => {
+                    Some(digest)
                 }
                 _ => None,
             })

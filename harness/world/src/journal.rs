@@ -28,6 +28,8 @@ struct State {
     events: u64,
     hosts: BTreeMap<String, u16>,
     faults: BTreeMap<FaultId, Bites>,
+    /// Room for a record's text, used again and again.
+    text: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,7 @@ impl SimJournal {
             events: 0,
             hosts: BTreeMap::new(),
             faults: BTreeMap::new(),
+            text: Vec::new(),
         };
         SimJournal { time, tracing, state: Mutex::new(state) }
     }
@@ -138,8 +141,11 @@ impl State {
     fn record(&mut self, t_ns: u64, host: &str, entry: Entry) {
         let n = self.trace.records.len() as u64;
         if self.tracing != Tracing::Off {
-            let text = serde_json::to_vec(&entry).expect("an entry is plain data with text keys");
+            let mut text = std::mem::take(&mut self.text);
+            text.clear();
+            serde_json::to_writer(&mut text, &entry).expect("an entry is plain data with text keys");
             self.push(t_ns, host, Kind::Record, n as u32, text.len() as u64, xxh3_64(&text));
+            self.text = text;
         }
         self.trace.records.push(Record { n, t_ns, host: host.to_owned(), entry });
     }

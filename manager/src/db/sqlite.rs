@@ -1,5 +1,7 @@
 //! The store: SQLite, one transaction per call, idempotent by key.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clinker_env::Env;
@@ -72,7 +74,7 @@ pub struct Queued {
 
 /// Sees every transaction that changed something, in order.
 pub trait CommitLog: Send + Sync {
-    fn committed(&self, commit: &Commit);
+    fn committed(&self, commit: Commit);
 }
 
 /// The database itself.
@@ -135,6 +137,7 @@ impl Store {
             wall: request.now,
             changes: Vec::new(),
             outbox: Vec::new(),
+            rows: RefCell::default(),
         };
         let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
@@ -147,7 +150,7 @@ impl Store {
         }
         transaction.commit().map_err(sql)?;
         if let Some(log) = self.log.as_ref().filter(|_| !commit.changes.is_empty() || !commit.outbox.is_empty()) {
-            log.committed(&commit);
+            log.committed(commit);
         }
         Ok(answer)
     }
@@ -188,6 +191,8 @@ pub(super) struct Tx<'a> {
     pub wall: Stamp,
     changes: Vec<Change>,
     outbox: Vec<Queued>,
+    /// Rows that this transaction has read by id and not written since.
+    rows: RefCell<BTreeMap<(&'static str, String), Value>>,
 }
 
 impl Tx<'_> {
@@ -270,21 +275,31 @@ impl Tx<'_> {
 
     /// The row with that id.
     pub fn load<T: DeserializeOwned>(&self, table: &'static str, id: &str) -> Result<Option<T>> {
-        let mut rows = self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?;
-        rows.pop().map(|row| serde_json::from_value(row).map_err(shape)).transpose()
+        let key = (table, id.to_owned());
+        if let Some(row) = self.rows.borrow().get(&key) {
+            return T::deserialize(row).map(Some).map_err(shape);
+        }
+        let Some(row) = self.row(table, id)? else { return Ok(None) };
+        let typed = T::deserialize(&row).map_err(shape)?;
+        self.rows.borrow_mut().insert(key, row);
+        Ok(Some(typed))
+    }
+
+    fn row(&self, table: &'static str, id: &str) -> Result<Option<Value>> {
+        Ok(self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?.pop())
     }
 
     /// Rows as JSON objects, columns in the table's order.
     pub fn select(&self, query: &str, parameters: impl rusqlite::Params) -> Result<Vec<Value>> {
         let mut statement = self.sql.prepare_cached(query).map_err(sql)?;
-        let columns: Vec<(String, Column)> =
-            statement.columns().map(|column| (column.name().to_owned(), Column::of(column.decl_type()))).collect();
+        let columns = statement.column_count();
         let mut rows = statement.query(parameters).map_err(sql)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(sql)? {
-            let mut object = Map::new();
-            for (index, (name, column)) in columns.iter().enumerate() {
-                object.insert(name.clone(), column.read(row.get_ref(index).map_err(sql)?)?);
+            let mut object = Map::with_capacity(columns);
+            for index in 0..columns {
+                let name = row.as_ref().column_name(index).map_err(sql)?;
+                object.insert(name.to_owned(), Column::named(name).read(row.get_ref(index).map_err(sql)?)?);
             }
             found.push(Value::Object(object));
         }
@@ -292,7 +307,8 @@ impl Tx<'_> {
     }
 
     fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
-        let before = self.load::<Value>(table, id)?.unwrap_or(Value::Null);
+        let known = self.rows.borrow_mut().remove(&(table, id.to_owned()));
+        let before = known.map_or_else(|| self.row(table, id), |row| Ok(Some(row)))?.unwrap_or(Value::Null);
         let after = serde_json::to_value(row).map_err(shape)?;
         let fields = after.as_object().expect("rows are structs");
         let names: Vec<&str> = fields.keys().map(String::as_str).collect();
@@ -310,7 +326,9 @@ impl Tx<'_> {
     }
 }
 
-/// How a column's declared type reads back as JSON.
+/// How a column reads back as JSON, which its name tells: asking SQLite for the declared type of each column of each row
+/// takes longer than reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
     Plain,
     Boolean,
@@ -318,10 +336,10 @@ enum Column {
 }
 
 impl Column {
-    fn of(declared: Option<&str>) -> Column {
-        match declared {
-            Some("BOOLEAN") => Column::Boolean,
-            Some("JSON") => Column::Json,
+    fn named(name: &str) -> Column {
+        match name {
+            "working" | "deleted" | "delivered" => Column::Boolean,
+            "open_events" | "message" | "answer" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -358,4 +376,26 @@ pub(super) fn sql(error: rusqlite::Error) -> Error {
 
 fn shape(error: serde_json::Error) -> Error {
     Error::new(Kind::Internal, "a row has another form than its table").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_columns_name_tells_its_declared_type() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        for table in ["services", "backups", "volumes", "outbox", "applied", "clock"] {
+            let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            for column in statement.columns() {
+                let declared = match column.decl_type() {
+                    Some("BOOLEAN") => Column::Boolean,
+                    Some("JSON") => Column::Json,
+                    _ => Column::Plain,
+                };
+                assert_eq!(Column::named(column.name()), declared, "{table}.{}", column.name());
+            }
+        }
+    }
 }

@@ -29,8 +29,8 @@ pub struct Database {
 struct Log(Mutex<Vec<Commit>>);
 
 impl CommitLog for Log {
-    fn committed(&self, commit: &Commit) {
-        self.0.lock().unwrap().push(commit.clone());
+    fn committed(&self, commit: Commit) {
+        self.0.lock().unwrap().push(commit);
     }
 }
 

@@ -20,7 +20,7 @@ struct Digest<'h> {
     backup: &'h str,
     moment: &'h str,
     len: u64,
-    sha256: &'h str,
+    digest: &'h str,
 }
 
 fn digests(history: &History) -> Vec<Digest<'_>> {
@@ -28,8 +28,8 @@ fn digests(history: &History) -> Vec<Digest<'_>> {
         .records
         .iter()
         .filter_map(|record| match &record.entry {
-            Entry::Device { moment, backup_id: Some(backup), len, sha256, .. } => {
-                Some(Digest { t_ns: record.t_ns, backup, moment, len: *len, sha256 })
+            Entry::Device { moment, backup_id: Some(backup), len, digest, .. } => {
+                Some(Digest { t_ns: record.t_ns, backup, moment, len: *len, digest })
             }
             _ => None,
         })
@@ -51,11 +51,11 @@ fn check(history: &History) -> Finding {
             // A larger target is digested whole: nothing to compare. A digest of the backup's length is.
             (Some(made), Some(restored)) if restored.len > made.len => {}
             (Some(made), Some(restored)) => tally.require(
-                (made.len, made.sha256) == (restored.len, restored.sha256),
+                (made.len, made.digest) == (restored.len, restored.digest),
                 note.t_ns,
                 RULE,
-                || format!("{name}: {} bytes, sha256 {}", made.len, made.sha256),
-                || format!("{} bytes, sha256 {}", restored.len, restored.sha256),
+                || format!("{name}: {} bytes, digest {}", made.len, made.digest),
+                || format!("{} bytes, digest {}", restored.len, restored.digest),
             ),
             (made, _) => {
                 let missing = if made.is_none() { "the backup's source" } else { "the restored device" };
@@ -75,8 +75,8 @@ mod tests {
         testing::check(case, &check(&script.history), expected);
     }
 
-    fn restored(len: u64, sha256: &str) -> Script {
-        let backup = script().device("attach", 1050, "aa").at(10).device("detach", len, sha256);
+    fn restored(len: u64, digest: &str) -> Script {
+        let backup = script().device("attach", 1050, "aa").at(10).device("detach", len, digest);
         backup.note("backup.restore.end", "available")
     }
 
