@@ -88,11 +88,12 @@ pub fn read_history(path: &Path) -> Result<History> {
 /// What a plan edited by hand must still hold to.
 fn playable(plan: &Plan) -> Result<()> {
     let tick = u64::try_from(plan.tick.0.as_millis()).unwrap_or(u64::MAX);
-    let known = plan.engine == Engine::Simnet || TICKS.contains(&tick);
+    let known = plan.engine != Engine::Turmoil || TICKS.contains(&tick);
     ensure!(known, "`tick` {} of engine turmoil is not from 1ms to 1s", plan.tick);
     ensure!(
-        plan.engine == Engine::Simnet || !plan.needs_simnet(),
-        "`engine` is turmoil, which cannot play all of its faults and schedules: simnet can"
+        plan.is_playable(),
+        "`engine` is {}, which cannot play all of its faults and schedules: simnet can",
+        plan.engine.name()
     );
     ensure!(presets::preset(&plan.driver).is_some(), "`driver` is one of {}", presets::names().join(", "));
     ensure!(HOSTS.contains(&plan.backup_hosts), "`backup_hosts` is from 1 to {}", HOSTS.end());

@@ -1,7 +1,7 @@
 //! From a run to its result: the checkers' findings, the golden, one verdict.
 
 use clinker_judge::{golden, judge};
-use clinker_model::plan::{Engine, Plan};
+use clinker_model::plan::Plan;
 use clinker_model::verdict::{Finding, Outcome, RunResult, Verdict};
 
 use crate::catalog;
@@ -20,8 +20,9 @@ pub struct Examined {
 
 /// Plays a plan and judges it. The golden is compared when the plan has the scenario's own seed.
 pub fn examine(plan: &Plan, parts: &Parts) -> Examined {
-    if plan.engine == Engine::Turmoil && plan.needs_simnet() {
-        return skipped(plan, "turmoil cannot play all of its faults: simnet can");
+    if !plan.is_playable() {
+        let reason = format!("{} cannot play all of its faults and its schedule: simnet can", plan.engine.name());
+        return skipped(plan, reason);
     }
     match run::play(plan, parts) {
         Ok(run) => judged(plan, run),
@@ -70,8 +71,8 @@ fn broken(plan: &Plan, error: &RunError) -> Examined {
     Examined { result, run: None, sequence: String::new(), golden: None }
 }
 
-fn skipped(plan: &Plan, reason: &str) -> Examined {
-    let result = RunResult { reason: Some(reason.to_owned()), ..empty(plan) };
+fn skipped(plan: &Plan, reason: String) -> Examined {
+    let result = RunResult { reason: Some(reason), ..empty(plan) };
     Examined { result, run: None, sequence: String::new(), golden: None }
 }
 

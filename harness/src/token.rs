@@ -13,15 +13,15 @@ use crate::catalog::LOCK;
 /// Ticks that a run may have, milliseconds.
 pub const TICKS: RangeInclusive<u64> = 1..=1000;
 
-/// `clk1:<scenario>@<driver>:<seed>:<engine>:<version>-<lock>`; the engine is `simnet`, `simnet-<schedule's seed>` or
-/// `turmoil-<tick ms>`.
+/// `clk1:<scenario>@<driver>:<seed>:<engine>:<version>-<lock>`; the engine is `simnet`, `simnet-<schedule's seed>`,
+/// `turmoil-<tick ms>` or `real`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub scenario: String,
     pub driver: String,
     pub seed: u64,
     pub engine: Engine,
-    /// turmoil's tick, milliseconds; 0 for simnet.
+    /// turmoil's tick, milliseconds; 0 for engines that have none.
     pub tick_ms: u64,
     /// As [`Plan::schedule`].
     pub schedule: Option<u64>,
@@ -55,9 +55,13 @@ impl Token {
         let (tick_ms, schedule) = match engine {
             Engine::Simnet => (0, detail),
             Engine::Turmoil => (detail.with_context(wrong)?, None),
+            Engine::Real => {
+                ensure!(detail.is_none(), wrong());
+                (0, None)
+            }
         };
         ensure!(
-            engine == Engine::Simnet || TICKS.contains(&tick_ms),
+            engine != Engine::Turmoil || TICKS.contains(&tick_ms),
             "token \"{text}\": the tick is from 1 to 1000 (milliseconds)"
         );
         Ok(Token {
@@ -96,7 +100,7 @@ impl fmt::Display for Token {
         match (engine, schedule) {
             (Engine::Turmoil, _) => write!(f, "-{tick_ms}")?,
             (Engine::Simnet, Some(schedule)) => write!(f, "-{schedule}")?,
-            (Engine::Simnet, None) => {}
+            (Engine::Simnet, None) | (Engine::Real, _) => {}
         }
         write!(f, ":{build}")
     }
@@ -108,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_token_reads_back() {
-        for engine in ["turmoil-10", "simnet", "simnet-8191"] {
+        for engine in ["turmoil-10", "simnet", "simnet-8191", "real"] {
             let text = format!("clk1:init/refused-at-start@swift-v3:17:{engine}:{}", this_build());
             let token = Token::parse(&text).unwrap();
             assert_eq!(token.to_string(), text);
@@ -122,8 +126,9 @@ mod tests {
             ("", "expected clk1:"),
             ("clk1:a/b:1:turmoil-10:x", "expected clk1:"),
             ("clk1:a/b@swift:one:turmoil-10:x", "expected clk1:"),
-            ("clk1:a/b@swift:1:warp-10:x", "there are simnet, turmoil"),
+            ("clk1:a/b@swift:1:warp-10:x", "there are simnet, turmoil, real"),
             ("clk1:a/b@swift:1:simnet-x:x", "expected clk1:"),
+            ("clk1:a/b@swift:1:real-1:x", "expected clk1:"),
             ("clk1:a/b@swift:1:turmoil-0:x", "from 1 to 1000"),
             ("clk1:a/b@swift:1:turmoil-1001:x", "from 1 to 1000"),
         ] {

@@ -48,7 +48,7 @@ fn explored(entry: &Entry, n: u64) -> Plan {
 fn on_turmoil(entry: &Entry) -> Option<Plan> {
     let mut plan = own(entry, entry.scenario.drivers.first()?);
     plan.play_on(Engine::Turmoil, 10);
-    (!plan.needs_simnet()).then_some(plan)
+    plan.is_playable().then_some(plan)
 }
 
 fn trial(plan: Plan) -> Trial {

@@ -50,8 +50,8 @@ fn compare(entry: &Entry, driver: &str) -> Result<(), Failed> {
     let name = format!("{}@{driver}", entry.name);
     let reason = EXPLAINED.iter().find(|(known, _)| *known == name).map(|(_, reason)| reason);
     match reason {
-        _ if plan.needs_simnet() && verdict == Verdict::Skip && examined.result.reason.is_some() => Ok(()),
-        None if verdict == Verdict::Pass && !plan.needs_simnet() => Ok(()),
+        _ if !plan.is_playable() && verdict == Verdict::Skip && examined.result.reason.is_some() => Ok(()),
+        None if verdict == Verdict::Pass && plan.is_playable() => Ok(()),
         Some(_) if matches!(verdict, Verdict::Golden | Verdict::Fail) => Ok(()),
         Some(reason) => Err(format!("{verdict:?}: no difference any more, take it off the list: {reason}").into()),
         None => Err(explain(&examined).into()),

@@ -90,6 +90,27 @@ fn a_fault_that_never_bites_fails() {
 }
 
 #[test]
+fn an_engine_refuses_what_it_cannot_do() {
+    for (arguments, says) in [
+        (&["run", "--engine", "real", "--tick", "5"][..], "--tick: real has none"),
+        (&["run", "--engine", "real", "--seeds", "2"], "--seeds: real cannot order events anew"),
+        (&["run", "--engine", "warp"], "[possible values: simnet, turmoil, real]"),
+    ] {
+        check("engine", HEALTHY, arguments, 2, &[says]);
+    }
+    let held =
+        HEALTHY.replace("[expect]", "[[fault]]\nat = \"2s\"\nuntil = \"3s\"\nhold = { host = \"db\" }\n[expect]");
+    let says = "real cannot play all of its faults and its schedule: simnet can";
+    check("engine", &held, &["run", "--engine", "real", "--seed", "3"], 4, &[says, "skip"]);
+}
+
+#[test]
+fn a_run_in_real_time_is_judged_as_any_other() {
+    let short = HEALTHY.replace("end = \"20s\"\n", "").replace("\"5s\"", "\"1s\"");
+    check("real", &short, &["run", "--engine", "real", "--seed", "3", "--json"], 0, &[":3:real:", "\"pass\""]);
+}
+
+#[test]
 fn nothing_selected_is_an_error() {
     check("none", HEALTHY, &["run", "no-such-scenario"], 4, &["nothing ran"]);
     check("none", HEALTHY, &["run", "--driver", "swift"], 4, &["nothing ran"]);
@@ -221,7 +242,7 @@ fn a_plan_edited_by_hand_is_checked() {
     let path = place.0.join("target/clinker/area/case@posix-3/plan.toml");
     let plan = fs::read_to_string(&path).unwrap();
     for (piece, by, says) in [
-        ("tick = \"10ms\"", "tick = \"0s\"", "`tick` 0s is not from"),
+        ("engine = \"simnet\"", "engine = \"turmoil\"", "`tick` 0s of engine turmoil is not from"),
         ("gib = \"1MiB\"", "gib = \"0\"", "`gib` is at least"),
         ("block = \"4KiB\"", "block = \"0\"", "is not a multiple"),
         ("backup_hosts = 1", "backup_hosts = 0", "`backup_hosts` is from 1"),

@@ -109,6 +109,11 @@ pub fn flag(history: &History, option: &str, default: bool) -> bool {
     }
 }
 
+/// How far apart two moments may lie that are the same: a timer's millisecond, and what the engine adds in real time.
+pub fn grain(history: &History) -> u64 {
+    MS + history.header.plan.engine.jitter().ns()
+}
+
 /// The interval of D2: `backup_driver_init_check_interval`, or `periodic_interval`.
 pub fn init_interval(history: &History) -> u64 {
     seconds(history, "backup_driver_init_check_interval", seconds(history, "periodic_interval", 60) / SEC)

@@ -294,11 +294,11 @@ impl Fault {
     pub fn is_of_world(&self) -> bool {
         let plain =
             matches!(self, Fault::Hold(_) | Fault::Refuse(_) | Fault::Skew(_) | Fault::Crash(_) | Fault::Dns(_));
-        plain || self.needs_simnet()
+        plain || self.needs_packets()
     }
 
-    /// Whether only an engine that models packets and machines can play it; turmoil cannot.
-    pub fn needs_simnet(&self) -> bool {
+    /// Whether it takes an engine that models packets and machines.
+    pub fn needs_packets(&self) -> bool {
         match self {
             Fault::Pause(_)
             | Fault::OneWay(_)

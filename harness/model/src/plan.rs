@@ -17,7 +17,7 @@ pub struct Plan {
     pub driver: String,
     pub seed: u64,
     pub engine: Engine,
-    /// turmoil's tick; 0 for simnet, which has none.
+    /// turmoil's tick; 0 for engines that have none.
     pub tick: Span,
     /// Seed of another order of what happens at one instant; absent = first come, first served. simnet only.
     #[serde(default)]
@@ -49,20 +49,44 @@ pub enum Engine {
     Simnet,
     /// The reference: advances in ticks.
     Turmoil,
+    /// Loopback TCP in real time.
+    Real,
 }
 
 impl Engine {
-    pub const NAMES: [&'static str; 2] = ["simnet", "turmoil"];
+    pub const NAMES: [&'static str; 3] = ["simnet", "turmoil", "real"];
 
     pub fn name(self) -> &'static str {
         match self {
             Engine::Simnet => "simnet",
             Engine::Turmoil => "turmoil",
+            Engine::Real => "real",
         }
     }
 
     pub fn parse(name: &str) -> Option<Engine> {
-        [Engine::Simnet, Engine::Turmoil].into_iter().find(|engine| engine.name() == name)
+        [Engine::Simnet, Engine::Turmoil, Engine::Real].into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// Whether it can play a fault of hosts and their network. Those of fakes and disks it always can.
+    pub fn plays(self, fault: &Fault) -> bool {
+        match (self, fault) {
+            (Engine::Simnet, _) => true,
+            // Nothing polls the process meanwhile.
+            (Engine::Real, Fault::Pause(_)) => true,
+            // This machine's kernel drops no packets of ours.
+            (Engine::Real, Fault::Hold(_)) => false,
+            (Engine::Turmoil | Engine::Real, fault) => !fault.needs_packets(),
+        }
+    }
+
+    /// How much later than at its moment something may happen, besides a simulation's millisecond: real time is shared
+    /// with whatever else this machine does.
+    pub fn jitter(self) -> Span {
+        match self {
+            Engine::Simnet | Engine::Turmoil => Span::default(),
+            Engine::Real => Span(std::time::Duration::from_millis(500)),
+        }
     }
 }
 
@@ -71,14 +95,15 @@ impl Plan {
     pub fn play_on(&mut self, engine: Engine, tick_ms: u64) {
         self.engine = engine;
         self.tick = match engine {
-            Engine::Simnet => Span::default(),
+            Engine::Simnet | Engine::Real => Span::default(),
             Engine::Turmoil => Span(std::time::Duration::from_millis(tick_ms)),
         };
     }
 
-    /// Whether only simnet can play it.
-    pub fn needs_simnet(&self) -> bool {
-        self.schedule.is_some() || self.faults.iter().any(|planned| planned.fault.needs_simnet())
+    /// Whether its engine can play all of its faults, and its schedule if it has one.
+    pub fn is_playable(&self) -> bool {
+        let ordered = self.schedule.is_none() || self.engine == Engine::Simnet;
+        ordered && self.faults.iter().all(|planned| self.engine.plays(&planned.fault))
     }
 }
 
@@ -131,5 +156,34 @@ impl Step {
             Step::Write(_) => "write",
             Step::Set(_) => "set",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{HostTarget, OneWay};
+
+    #[test]
+    fn an_engine_says_what_it_can_play() {
+        let host = || HostTarget { host: "db".to_owned() };
+        let one_way = OneWay { from: "api".to_owned(), to: "db".to_owned() };
+        for (fault, [simnet, turmoil, real]) in [
+            (Fault::Silent(host()), [true, true, true]),
+            (Fault::Refuse(host()), [true, true, true]),
+            (Fault::Hold(host()), [true, true, false]),
+            (Fault::Pause(host()), [true, false, true]),
+            (Fault::OneWay(one_way), [true, false, false]),
+        ] {
+            let plays = [Engine::Simnet, Engine::Turmoil, Engine::Real].map(|engine| engine.plays(&fault));
+            assert_eq!(plays, [simnet, turmoil, real], "{}", fault.name());
+        }
+    }
+
+    #[test]
+    fn an_engine_has_one_name() {
+        let parsed = Engine::NAMES.map(|name| Engine::parse(name).map(Engine::name));
+        assert_eq!(parsed, Engine::NAMES.map(Some));
+        assert_eq!(Engine::parse("warp"), None);
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Run {
     /// one instant.
     #[arg(long, value_name = "N", conflicts_with = "seed", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     seeds: Option<u64>,
-    /// simnet, or turmoil as the reference.
+    /// simnet; turmoil as the reference; real for loopback TCP in real time.
     #[arg(long, default_value = "simnet", value_parser = Engine::NAMES)]
     engine: String,
     /// Print result.json instead of the table.
@@ -38,15 +38,18 @@ pub(super) struct Run {
     /// turmoil's tick in milliseconds (10); goldens hold for 10.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1000))]
     tick: Option<u64>,
-    /// Runs at a time; each on a thread of its own.
-    #[arg(long, default_value_t = default_jobs(), value_parser = clap::value_parser!(u16).range(1..=256))]
-    jobs: u16,
+    /// Runs at a time, each on a thread of its own: one per core, or 64 in real time, where runs mostly sleep.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
     /// Where runs leave their files.
     #[arg(long, value_name = "DIR", default_value = "target/clinker")]
     out: PathBuf,
 }
 
-fn default_jobs() -> u16 {
+fn default_jobs(engine: Engine) -> u16 {
+    if engine == Engine::Real {
+        return 64;
+    }
     std::thread::available_parallelism().map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(1))
 }
 
@@ -54,10 +57,11 @@ impl Run {
     pub fn execute(self, folder: Option<&Path>) -> Result<Exit> {
         let mut plans = select::plans(folder, self.pattern.as_deref(), self.driver.as_deref(), self.seed)?;
         let engine = Engine::parse(&self.engine).unwrap_or_default();
-        ensure!(engine == Engine::Turmoil || self.tick.is_none(), "--tick: simnet has none; add --engine turmoil");
+        let name = engine.name();
+        ensure!(engine == Engine::Turmoil || self.tick.is_none(), "--tick: {name} has none; add --engine turmoil");
         ensure!(
             engine == Engine::Simnet || self.seeds.is_none(),
-            "--seeds: turmoil cannot order events anew; use simnet"
+            "--seeds: {name} cannot order events anew; use simnet"
         );
         for plan in &mut plans {
             plan.play_on(engine, self.tick.unwrap_or(10));
@@ -71,7 +75,8 @@ impl Run {
         }
         // Before the first run: whoever waits for the last one should not hear then that nothing could be kept.
         std::fs::create_dir_all(&self.out).with_context(|| format!("--out: create folder {}", self.out.display()))?;
-        let results = play_all(&plans, usize::from(self.jobs), folder, &|examined, plan| self.report(examined, plan))?;
+        let jobs = usize::from(self.jobs.unwrap_or_else(|| default_jobs(engine)));
+        let results = play_all(&plans, jobs, folder, &|examined, plan| self.report(examined, plan))?;
         if self.json {
             say(json::text(&results).trim_end())?;
         } else {

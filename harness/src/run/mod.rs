@@ -28,7 +28,8 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+    RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
+    run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -113,6 +114,7 @@ fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> 
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
         Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts, watch),
+        Engine::Real => play_in(RealWorld::new(config)?, plan, parts, watch),
         Engine::Turmoil => {
             config.tick = plan.tick.0;
             play_in(TurmoilWorld::new(config)?, plan, parts, watch)

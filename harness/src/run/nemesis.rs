@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clinker_model::fault::{Fault, Stored, Swap};
 use clinker_model::history::FaultPhase;
-use clinker_model::plan::Plan;
+use clinker_model::plan::{Engine, Plan};
 use clinker_model::{Entry, FaultId, Journal};
 use clinker_world::{Signal, World};
 
@@ -13,6 +13,9 @@ use super::scene::Scene;
 
 /// How long a run goes on after everything asked for is done, so that late wrongs still show.
 const SETTLE: Duration = Duration::from_secs(15);
+
+/// The same where every second is one of the user's; what only shows later shows in a simulation.
+const REAL_SETTLE: Duration = Duration::from_secs(3);
 
 /// Something to do to the world at a time.
 #[derive(Clone, Debug)]
@@ -49,7 +52,8 @@ pub(super) fn drive(world: &mut dyn World, plan: &Plan, scene: &Scene) -> Result
         }
         if done && !plan.fixed_end {
             let rest = agenda.last().map_or(world.now(), |last| last.max(world.now()));
-            end = end.min(rest + SETTLE);
+            let settle = if plan.engine == Engine::Real { REAL_SETTLE } else { SETTLE };
+            end = end.min(rest + settle);
             done = false;
         }
     }

@@ -129,6 +129,7 @@ impl Fabric {
     /// The environment of a process that starts on `host`.
     pub(crate) fn env(&self, host: &str, wire: Arc<dyn Wire>) -> Env {
         let gate = self.gates.gate(host);
+        let cores = self.config.host_cores.get(host).copied().unwrap_or(self.config.cores);
         Env {
             net: Arc::new(SimNet::new(wire, gate.clone(), Arc::clone(&self.links), Arc::clone(&self.journal))),
             fs: self.disk(host).mount(host),
@@ -140,7 +141,7 @@ impl Fabric {
                 Arc::clone(&self.journal),
             )),
             rng: Arc::new(self.streams.of(host)),
-            cpu: Arc::new(SimCpu::new(self.config.cores, gate)),
+            cpu: Arc::new(SimCpu::new(cores, gate)),
             tasks: Tasks::LocalSet,
         }
     }

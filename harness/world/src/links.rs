@@ -106,15 +106,6 @@ impl Links {
         self.state().others.iter().map(|(id, fault)| (*id, fault.clone())).collect()
     }
 
-    /// Counts that a host would have gone on, had it not been paused.
-    pub(crate) fn bite_pauses(&self, host: &str) {
-        for (id, fault) in self.others() {
-            if matches!(&fault, Fault::Pause(target) if target.host == host) {
-                self.journal.bite(id, host, "the process was not let go on");
-            }
-        }
-    }
-
     /// What is wrong with a host's name.
     pub(crate) fn dns(&self, host: &str) -> Option<(FaultId, Dns)> {
         self.state().others.iter().find_map(|(id, fault)| match fault {

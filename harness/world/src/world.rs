@@ -1,12 +1,13 @@
 //! The trait in front of every engine, with what goes in (software, faults) and what comes out (signals, errors).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clinker_env::Env;
+use clinker_model::plan::Engine;
 use clinker_model::{Entry, Fault, FaultId, Journal as _};
 use jiff::Timestamp;
 
@@ -30,8 +31,9 @@ pub struct WorldConfig {
     pub epoch: Timestamp,
     /// One way, of every link.
     pub latency: Duration,
-    /// Modelled cores per host.
+    /// Modelled cores of a host, unless `host_cores` says otherwise.
     pub cores: usize,
+    pub host_cores: BTreeMap<String, usize>,
     /// Send buffer and receive window of a connection, bytes; for an engine that models them.
     pub window: u64,
     /// What happens at one instant, and which host is served first; for an engine that can choose.
@@ -50,6 +52,7 @@ impl WorldConfig {
             epoch: Timestamp::constant(1_767_225_600, 0),
             latency: Duration::from_millis(1),
             cores: 2,
+            host_cores: BTreeMap::new(),
             window: 4 << 20,
             schedule: Schedule::InOrder,
             account: false,
@@ -164,8 +167,8 @@ pub trait World {
     /// Makes the engine agree with the fabric's faults: held links and what [`Links`](crate::links) lists beside them.
     fn sync_faults(&mut self);
 
-    /// The engine's name in plans and tokens.
-    fn engine(&self) -> &'static str;
+    /// Which engine this is; it says what faults the world can play.
+    fn engine(&self) -> Engine;
 
     /// Real time that each host's code has run, by host, if [`WorldConfig::account`] asked for it; for an engine that can
     /// tell.
@@ -204,8 +207,9 @@ pub trait World {
     /// at once and with a point arms it (a [`Signal::PointReached`] asks for [`World::crash`]). Restarting is the caller's.
     fn begin(&mut self, id: FaultId, fault: &Fault) -> Result<(), WorldError> {
         let fabric = Arc::clone(self.fabric());
-        if fault.needs_simnet() && self.engine() != "simnet" {
-            return Err(WorldError::NotExpressible { id, name: fault.name(), engine: self.engine() });
+        let engine = self.engine();
+        if !engine.plays(fault) {
+            return Err(WorldError::NotExpressible { id, name: fault.name(), engine: engine.name() });
         }
         fabric.begin(id, fault)?;
         match fault {

@@ -2,34 +2,28 @@
 
 mod common;
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io::ErrorKind;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use clinker_env::Fs;
 use clinker_model::fault::{Full, Lag, Matching, Slow, Stored, Swap};
 use clinker_model::{ByteSize, Fault, FaultTarget, Span};
-use clinker_world::{BoxError, SimDisk, SimJournal, World};
+use clinker_world::{BoxError, SimDisk, SimJournal};
 use common::*;
 
 const ROOT: &str = clinker_world::disk::REPOSITORY;
 
-/// Runs `body` on a host with a shared disk mounted, to its end.
-fn with_disk<F>(body: impl FnOnce(SimDisk, Arc<dyn Fs>, Arc<SimJournal>) -> F + Send)
+/// Runs `body` on a host with a shared disk mounted, to its end, on every simulated engine.
+fn with_disk<F>(body: impl Fn(SimDisk, Arc<dyn Fs>, Arc<SimJournal>) -> F + Clone + Send + Sync + 'static)
 where
     F: Future<Output = Result<(), BoxError>> + 'static,
 {
-    isolated(|| {
-        let mut world = world(1);
-        let disk = world.fabric().new_disk("store", ROOT);
-        let body = body(disk.clone(), disk.mount("host"), world.journal());
-        let body = Rc::new(RefCell::new(Some(body)));
-        let once = software(move |_| body.borrow_mut().take().expect("no host restarts here"));
-        world.add_host("host", once).unwrap();
-        world.advance(secs(1000)).unwrap();
-        assert!(!world.is_running("host"), "the test's body has not ended");
+    on(SIMULATED, |stage| {
+        let (disk, journal, body) = (stage.world.fabric().new_disk("store", ROOT), stage.world.journal(), body.clone());
+        stage.host("host", move |_, _| body(disk.clone(), disk.mount("host"), Arc::clone(&journal)));
+        stage.world.advance(secs(1000)).unwrap();
+        assert!(!stage.world.is_running("host"), "the test's body has not ended");
     });
 }
 
@@ -68,6 +62,47 @@ fn a_power_loss_drops_exactly_what_was_not_synced() {
         disk.power_loss();
         assert_eq!(disk.contents(&format!("{ROOT}/hollow")).unwrap(), b"");
         Ok(())
+    });
+}
+
+/// Both hosts write to their own disk and to one that they share; the first loses power.
+#[test]
+fn a_host_without_power_loses_what_it_has_not_synced_and_nothing_of_others() {
+    on(&[Engine::Simnet], |stage| {
+        let shared = stage.world.fabric().new_disk("store", ROOT);
+        for host in ["first", "second"] {
+            let disk = shared.clone();
+            stage.host(host, move |env, _| {
+                let fs = disk.mount(host);
+                async move {
+                    for (fs, directory) in [(&env.fs, ""), (&fs, ROOT)] {
+                        let synced = fs.create(&format!("{directory}/{host}-synced"), 0o600).await?;
+                        synced.write_at(0, "kept".into()).await?;
+                        synced.sync_all().await?;
+                        fs.sync_dir(&format!("{directory}/")).await?;
+                        let unsynced = fs.create(&format!("{directory}/{host}-unsynced"), 0o600).await?;
+                        unsynced.write_at(0, "lost".into()).await?;
+                    }
+                    std::future::pending().await
+                }
+            });
+        }
+        stage.run_to(secs(1));
+        stage.world.end_process("first", true).unwrap();
+        // Of the shared disk it is a client, as over NFS: the name is the server's already, the bytes are not.
+        let in_shared = |name: &str| shared.contents(&format!("{ROOT}/{name}"));
+        let all = ["first-synced", "first-unsynced", "second-synced", "second-unsynced"];
+        let expected = ["kept", "", "kept", "lost"].map(|bytes| Some(bytes.as_bytes().to_vec()));
+        assert_eq!(all.map(in_shared), expected);
+        let own = ["first", "second"].map(|host| {
+            let disk = stage.world.disk(host);
+            ["synced", "unsynced"].map(|name| disk.contents(&format!("/{host}-{name}")).is_some())
+        });
+        assert_eq!(own, [[true, false], [true, true]]);
+        // A process that only crashes loses nothing.
+        stage.world.crash("second").unwrap();
+        assert_eq!(in_shared("second-unsynced").unwrap(), b"lost");
+        assert_eq!(stage.world.disk("second").contents("/second-unsynced").unwrap(), b"lost");
     });
 }
 
@@ -163,26 +198,24 @@ fn a_read_only_disk_refuses_every_change_and_is_read_as_before() {
 
 #[test]
 fn a_silent_disk_answers_when_the_fault_ends() {
-    isolated(|| {
-        let mut world = world(1);
-        let disk = world.fabric().new_disk("store", ROOT);
-        let notes = Notes::default();
-        let (fs, seen) = (disk.mount("host"), notes.clone());
-        let host = software(move |env| {
-            let (fs, notes) = (Arc::clone(&fs), seen.clone());
+    on(SIMULATED, |stage| {
+        let disk = stage.world.fabric().new_disk("store", ROOT);
+        let mounted = disk.clone();
+        stage.host("host", move |env, notes| {
+            let fs = mounted.mount("host");
             async move {
                 fs.list(ROOT).await?;
                 notes.add(&env, "listed");
                 Ok(())
             }
         });
-        world.add_host("host", host).unwrap();
         disk.begin(0, &Fault::Silent(target("store"))).unwrap();
-        run_to(&mut world, secs(9));
-        assert_eq!((notes.all().len(), world.journal().bites(0)), (0, 1));
+        stage.run_to(secs(9));
+        assert_eq!((stage.all().len(), stage.bites(0)), (0, 1));
         disk.end(0);
-        run_to(&mut world, secs(10));
-        assert_eq!((notes.all(), world.journal().bites(0)), (vec![(9000, "listed".to_owned())], 1));
+        stage.run_to(secs(10));
+        stage.noted_at([(9000, "listed")]);
+        assert_eq!(stage.bites(0), 1);
     });
 }
 

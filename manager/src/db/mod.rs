@@ -174,6 +174,22 @@ pub enum Call {
 }
 
 impl Call {
+    /// Whether doing it twice does no more than doing it once, so that the store need not remember it: it only reads, or
+    /// says again that somebody is alive.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(
+            self,
+            Call::ServiceHeartbeat { .. }
+                | Call::ServiceList { .. }
+                | Call::OpStatus { .. }
+                | Call::CleanupList { .. }
+                | Call::OutboxFetch { .. }
+                | Call::BackupGet { .. }
+                | Call::VolumeGet { .. }
+                | Call::Dump
+        )
+    }
+
     /// The name under which logs, histories and crash points know the call.
     pub fn name(&self) -> &'static str {
         match self {

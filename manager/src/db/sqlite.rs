@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clinker_env::Env;
 use rusqlite::types::{Value as Sql, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -124,13 +124,14 @@ impl Store {
     /// Executes a call, once per key; a repetition gets the first answer.
     pub fn apply(&mut self, request: Request) -> Result<Value> {
         let now = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let transaction = self.connection.transaction().map_err(sql)?;
-        if let Some(answer) = applied(&transaction, &request.key)? {
+        let transaction = Work::begin(&self.connection)?;
+        let repeatable = request.call.is_repeatable();
+        if !repeatable && let Some(answer) = applied(&self.connection, &request.key)? {
             return Ok(answer);
         }
         let name = request.call.name();
         let mut tx = Tx {
-            sql: &transaction,
+            sql: &self.connection,
             env: &self.env,
             transitions: self.transitions.as_ref(),
             now,
@@ -141,14 +142,14 @@ impl Store {
         };
         let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
-        if !commit.changes.is_empty() || !commit.outbox.is_empty() {
-            remember(&transaction, &request.key, now, &answer)?;
+        if !repeatable && (!commit.changes.is_empty() || !commit.outbox.is_empty()) {
+            remember(&self.connection, &request.key, now, &answer)?;
             if now >= self.swept.saturating_add(SWEEP) {
                 self.swept = now;
-                forget(&transaction, now)?;
+                forget(&self.connection, now)?;
             }
         }
-        transaction.commit().map_err(sql)?;
+        transaction.commit()?;
         if let Some(log) = self.log.as_ref().filter(|_| !commit.changes.is_empty() || !commit.outbox.is_empty()) {
             log.committed(commit);
         }
@@ -156,24 +157,58 @@ impl Store {
     }
 }
 
-fn applied(sql_tx: &Transaction<'_>, key: &str) -> Result<Option<Value>> {
-    let answer: Option<String> = sql_tx
+/// A transaction, rolled back unless it is committed. rusqlite's own compiles its statements anew each time.
+struct Work<'c> {
+    connection: &'c Connection,
+    open: bool,
+}
+
+impl Work<'_> {
+    fn begin(connection: &Connection) -> Result<Work<'_>> {
+        let work = Work { connection, open: true };
+        work.execute("BEGIN")?;
+        Ok(work)
+    }
+
+    fn commit(mut self) -> Result<()> {
+        self.execute("COMMIT")?;
+        self.open = false;
+        Ok(())
+    }
+
+    fn execute(&self, statement: &str) -> Result<()> {
+        self.connection.prepare_cached(statement).and_then(|mut statement| statement.execute([])).map_err(sql)?;
+        Ok(())
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // There is nobody to tell; the next BEGIN fails if it did not work.
+            let _ = self.execute("ROLLBACK");
+        }
+    }
+}
+
+fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
+    let answer: Option<String> = connection
         .prepare_cached("SELECT answer FROM applied WHERE key = ?1")
         .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
         .map_err(sql)?;
     answer.map(|text| serde_json::from_str(&text).map_err(shape)).transpose()
 }
 
-fn remember(sql_tx: &Transaction<'_>, key: &str, now: u64, answer: &Value) -> Result<()> {
-    sql_tx
+fn remember(connection: &Connection, key: &str, now: u64, answer: &Value) -> Result<()> {
+    connection
         .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
         .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
         .map_err(sql)?;
     Ok(())
 }
 
-fn forget(sql_tx: &Transaction<'_>, now: u64) -> Result<()> {
-    sql_tx
+fn forget(connection: &Connection, now: u64) -> Result<()> {
+    connection
         .prepare_cached("DELETE FROM applied WHERE at < ?1")
         .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
         .map_err(sql)?;
@@ -182,7 +217,7 @@ fn forget(sql_tx: &Transaction<'_>, now: u64) -> Result<()> {
 
 /// A transaction under way: rows in and out, with a note of what changed.
 pub(super) struct Tx<'a> {
-    pub sql: &'a Transaction<'a>,
+    pub sql: &'a Connection,
     env: &'a Env,
     pub transitions: &'a dyn Transitions,
     /// The database's clock, nanoseconds.

@@ -7,7 +7,7 @@ use crate::Checker;
 use crate::attempts::{End, Kind, Probe, probes};
 use crate::services::timelines;
 use crate::tally::{Tally, at};
-use crate::view::{MS, Note, SEC, disturbed, end_ns, flag, init_interval, notes, seconds};
+use crate::view::{Note, SEC, disturbed, end_ns, flag, grain, init_interval, notes, seconds};
 
 pub const CHECKER: Checker = Checker {
     name: "attempts",
@@ -29,7 +29,7 @@ fn check(history: &History) -> Finding {
     let expected: Vec<u64> = history.header.plan.expect.attempts.iter().map(|span| span.ns()).collect();
     if !expected.is_empty() {
         let first = all.get("backup-host-1").map(Vec::as_slice).unwrap_or_default();
-        as_expected(&mut tally, &expected, first);
+        as_expected(&mut tally, &expected, first, grain(history));
     }
     tally.finish()
 }
@@ -39,9 +39,9 @@ pub(super) fn init_notes<'h>(history: &'h History, host: &str) -> Vec<Note<'h>> 
     notes(history).into_iter().filter(of_host).collect()
 }
 
-/// No overlap, and none longer than the time-out (checks included, one tick and 1 ms of grain).
+/// No overlap, and none longer than the time-out (checks included, one tick and the grain).
 fn single_flight(history: &History, tally: &mut Tally, host: &str, probes: &[Probe]) {
-    let limit = seconds(history, "backup_initialization_timeout", 60) + MS + history.header.plan.tick.ns();
+    let limit = seconds(history, "backup_initialization_timeout", 60) + grain(history) + history.header.plan.tick.ns();
     for probe in probes {
         let name = format!("{} of {host} that began at {}", kind(probe), at(probe.start_ns));
         tally.require(
@@ -71,7 +71,7 @@ fn spacing(history: &History, tally: &mut Tally, host: &str, probes: &[Probe], r
     const RULE: &str = "the next attempt is one interval after the start of the failed one, or at once if that took \
                         longer [D2]";
     let periodic = flag(history, "backup_periodic_initialization", false);
-    let (interval, end) = (init_interval(history), end_ns(history));
+    let (interval, end, grain) = (init_interval(history), end_ns(history), grain(history));
     for (index, last) in probes.iter().enumerate() {
         let next = probes.get(index + 1).filter(|next| next.life == last.life);
         let Some((ended, outcome)) = last.end else { continue };
@@ -91,9 +91,9 @@ fn spacing(history: &History, tally: &mut Tally, host: &str, probes: &[Probe], r
         }
         let told = reports.iter().map(|note| note.t_ns).find(|t_ns| *t_ns >= ended).unwrap_or(ended);
         let due = (last.start_ns + interval).max(ended).max(told);
-        let slack = if due == last.start_ns + interval { MS } else { SEC };
+        let slack = if due == last.start_ns + interval { grain } else { SEC };
         let calm = !disturbed(history, &[host, "db"], last.start_ns, due + slack);
-        let early = next.is_some_and(|next| next.start_ns + MS < (last.start_ns + interval).max(ended));
+        let early = next.is_some_and(|next| next.start_ns + grain < (last.start_ns + interval).max(ended));
         let late = next.map_or(end, |next| next.start_ns) > due + slack;
         tally.require(
             !(early || (late && calm)),
@@ -158,10 +158,10 @@ fn numbers(history: &History, tally: &mut Tally, host: &str, reports: &[Note<'_>
 }
 
 /// The scenario's list holds exactly; the first of it may come up to a second late, for the registration before it.
-fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe]) {
+fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe], grain: u64) {
     let observed: Vec<u64> =
         probes.iter().filter(|probe| probe.kind == Kind::Attempt).map(|probe| probe.start_ns).collect();
-    let near = |(want, got): (&u64, &u64)| *got + MS >= *want && *got <= *want + SEC;
+    let near = |(want, got): (&u64, &u64)| *got + grain >= *want && *got <= *want + SEC;
     let list = |times: &[u64]| times.iter().map(|t_ns| at(*t_ns)).collect::<Vec<_>>().join(", ");
     tally.require(
         observed.len() == expected.len() && expected.iter().zip(&observed).all(near),
@@ -176,6 +176,7 @@ fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe]) {
 mod tests {
     use clinker_model::Span;
     use clinker_model::history::Phase::{Fail, Info, Ok};
+    use clinker_model::plan::Engine;
 
     use super::*;
     use crate::testing::{self, Script, script};
@@ -195,6 +196,15 @@ mod tests {
         judge("late", failed_once().at(60_007).attempt(1, Ok).outcome(2, None), "one interval after");
         judge("never", failed_once().at(70_000).host_event("idle"), "none until 70.000 s");
         judge("nothing recorded", script(), "none");
+    }
+
+    #[test]
+    fn real_time_may_be_half_a_second_late() {
+        let real = |script: Script| script.plan(|plan| plan.engine = Engine::Real);
+        judge("within it", real(failed_once().at(60_505).attempt(1, Ok).outcome(2, None)), "ok");
+        judge("beyond it", real(failed_once().at(60_507).attempt(1, Ok).outcome(2, None)), "one interval after");
+        judge("in simulation", failed_once().at(60_505).attempt(1, Ok).outcome(2, None), "one interval after");
+        judge("cut off", real(script().attempt(60_501, Info).outcome(1, Some("timeout: x"))), "ok");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::attempts::init_notes;
 use crate::Checker;
 use crate::attempts::{End, Kind, Probe, probes};
 use crate::tally::{Tally, at};
-use crate::view::{MS, SEC, disturbed, end_ns, flag, seconds};
+use crate::view::{SEC, disturbed, end_ns, flag, grain, seconds};
 
 pub const CHECKER: Checker = Checker {
     name: "health",
@@ -38,16 +38,16 @@ fn check(history: &History) -> Finding {
 /// After every success the next check starts one polling interval after the start, at once if that took longer.
 fn on_time(history: &History, tally: &mut Tally, host: &str, probes: &[Probe]) {
     let polling = seconds(history, "backup_driver_stats_polling_interval", 60);
-    let end = end_ns(history);
+    let (end, grain) = (end_ns(history), grain(history));
     for (index, last) in probes.iter().enumerate() {
         let Some((ended, End::Ok)) = last.end else { continue };
         let next = probes.get(index + 1).filter(|next| next.life == last.life && next.kind == Kind::Health);
         let due = (last.start_ns + polling).max(ended);
-        let slack = if due == last.start_ns + polling { MS } else { SEC };
+        let slack = if due == last.start_ns + polling { grain } else { SEC };
         if next.is_none() && end <= due + slack {
             continue;
         }
-        let early = next.is_some_and(|next| next.start_ns + MS < due);
+        let early = next.is_some_and(|next| next.start_ns + grain < due);
         let late = next.map_or(end, |next| next.start_ns) > due + slack;
         let calm = !disturbed(history, &[host, "db"], last.start_ns, due + slack);
         tally.require(

@@ -7,9 +7,8 @@ use clinker_model::{Fault, FaultId, Journal as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng as _;
 
+use crate::hosts::HostId;
 use crate::journal::SimJournal;
-
-pub(super) type HostId = usize;
 
 /// Bytes of a packet, for the share of them that is lost.
 const PACKET: u64 = 1460;

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::paths::HostId;
 use super::tcp::{CLIENT, ConnId, Kernel, SERVER, Side};
+use crate::hosts::HostId;
 use crate::wire::{RawListener, RawStream, Wire, refusal};
 
 /// All kernels, shared by the sockets. Only one host runs at a time, so the lock is never contended.

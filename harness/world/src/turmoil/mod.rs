@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use ::turmoil::{Builder, Sim};
+use clinker_model::plan::Engine;
 use clinker_model::{Entry, Journal as _};
 
 use crate::fabric::{Fabric, Time};
@@ -159,8 +160,8 @@ impl World for TurmoilWorld {
         Ok(self.sim.elapsed())
     }
 
-    fn engine(&self) -> &'static str {
-        "turmoil"
+    fn engine(&self) -> Engine {
+        Engine::Turmoil
     }
 
     fn kill(&mut self, host: &str, _: Death) {

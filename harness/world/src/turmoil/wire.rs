@@ -32,7 +32,10 @@ impl Wire for TurmoilWire {
                 tokio::time::sleep(2 * self.fabric.config().latency).await;
                 return Err(refusal(host, port));
             }
-            stream = TcpStream::connect((host, port)) => stream?,
+            stream = TcpStream::connect((host, port)) => match stream {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Err(refusal(host, port)),
+                stream => stream?,
+            },
         };
         let key = key(stream.local_addr()?, stream.peer_addr()?);
         Ok(RawStream { stream: Box::new(self.sockets.open(&self.host, stream)), key, peer: host.to_owned() })

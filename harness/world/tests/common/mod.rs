@@ -1,14 +1,22 @@
-//! Helpers of the world's tests: worlds with few hosts, software from closures, a place for results.
+//! Helpers of the world's tests: a stage of few hosts on any engine, software from closures, a place for results.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clinker_env::{Env, Tasks};
+use clinker_env::{BoxStream, Env, Tasks};
 use clinker_model::Fault;
 use clinker_model::fault::{Crash, HostTarget, When};
-use clinker_world::{BoxError, Software, TurmoilWorld, World, WorldConfig, run_isolated};
+pub use clinker_model::plan::Engine;
+use clinker_world::{BoxError, RealWorld, SimnetWorld, Software, TurmoilWorld, World, WorldConfig, run_isolated};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Engines with a virtual clock.
+pub const SIMULATED: &[Engine] = &[Engine::Turmoil, Engine::Simnet];
+/// With real time, too: for tests that last no more than a second or two.
+pub const ALL: &[Engine] = &[Engine::Turmoil, Engine::Simnet, Engine::Real];
 
 pub fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -19,12 +27,100 @@ pub fn ms(ms: u64) -> Duration {
 }
 
 /// Runs a test on a thread of its own, as every run must.
-pub fn isolated(test: impl FnOnce() + Send) {
-    run_isolated("test", test).unwrap();
+pub fn isolated<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    run_isolated("test", test).unwrap()
 }
 
-pub fn world(seed: u64) -> TurmoilWorld {
-    TurmoilWorld::new(WorldConfig::new(seed)).unwrap()
+/// Runs a test on each of the engines, with a fresh stage each.
+pub fn on(engines: &[Engine], test: impl Fn(&mut Stage) + Sync) {
+    for engine in engines {
+        on_one(*engine, WorldConfig::new(1), &test);
+    }
+}
+
+/// Runs a test on one engine; what fails says on which.
+pub fn on_one<T: Send>(engine: Engine, config: WorldConfig, test: impl FnOnce(&mut Stage) -> T + Send) -> T {
+    let run = || test(&mut Stage::new(engine, config));
+    run_isolated(engine.name(), run).unwrap_or_else(|failed| panic!("{failed}"))
+}
+
+/// A world with what its hosts have noted.
+pub struct Stage {
+    pub world: Box<dyn World>,
+    pub notes: Notes,
+}
+
+impl Stage {
+    pub fn new(engine: Engine, config: WorldConfig) -> Stage {
+        let world: Box<dyn World> = match engine {
+            Engine::Simnet => Box::new(SimnetWorld::new(config).unwrap()),
+            Engine::Turmoil => Box::new(TurmoilWorld::new(config).unwrap()),
+            Engine::Real => Box::new(RealWorld::new(config).unwrap()),
+        };
+        Stage { world, notes: Notes::default() }
+    }
+
+    pub fn engine(&self) -> Engine {
+        self.world.engine()
+    }
+
+    /// Adds a host; its software gets the notes, too.
+    pub fn host<F>(&mut self, name: &str, run: impl Fn(Env, Notes) -> F + 'static)
+    where
+        F: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        let notes = self.notes.clone();
+        self.world.add_host(name, software(move |env| run(env, notes.clone()))).unwrap();
+    }
+
+    /// Adds host `server`, which echoes on port 7, and host `client`.
+    pub fn echoed<F>(&mut self, client: impl Fn(Env, Notes) -> F + 'static)
+    where
+        F: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        self.world.add_host("server", echo_server()).unwrap();
+        self.host("client", client);
+    }
+
+    /// Advances to `until` and checks that no signal came before.
+    pub fn run_to(&mut self, until: Duration) {
+        let reached = self.world.advance(until).unwrap();
+        assert_eq!(self.world.take_signals(), []);
+        if self.engine() == Engine::Real {
+            assert!(reached >= until, "{reached:?}");
+        } else {
+            assert_eq!(reached, until);
+        }
+    }
+
+    /// Lets the hosts run for so long.
+    pub fn run_for(&mut self, span: Duration) {
+        self.run_to(self.world.now() + span);
+    }
+
+    pub fn begin(&mut self, id: usize, fault: Fault) {
+        self.world.begin(id, &fault).unwrap();
+    }
+
+    pub fn bites(&self, id: usize) -> u64 {
+        self.world.journal().bites(id)
+    }
+
+    pub fn all(&self) -> Vec<(u128, String)> {
+        self.notes.all()
+    }
+
+    /// Checks what was noted, without the times.
+    pub fn noted<const N: usize>(&self, expected: [&str; N]) {
+        let all = self.all();
+        let texts: Vec<&str> = all.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, expected, "{all:?}");
+    }
+
+    /// Checks what was noted, with the virtual time of each in ms.
+    pub fn noted_at<const N: usize>(&self, expected: [(u128, &str); N]) {
+        assert_eq!(self.all(), expected.map(|(at, text)| (at, text.to_owned())));
+    }
 }
 
 pub fn software<F>(run: impl Fn(Env) -> F + 'static) -> Software
@@ -48,9 +144,13 @@ impl Notes {
     pub fn all(&self) -> Vec<(u128, String)> {
         self.0.lock().unwrap().clone()
     }
+}
 
-    pub fn texts(&self) -> Vec<String> {
-        self.all().into_iter().map(|(_, text)| text).collect()
+/// How a call ended, in a word.
+pub fn kind<T>(result: io::Result<T>) -> String {
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => format!("{:?}", error.kind()),
     }
 }
 
@@ -71,7 +171,6 @@ pub fn crash_at(host: &str, point: &str, when: When, nth: u64) -> Fault {
 
 /// Echoes every line of every connection on port 7, for ever.
 pub fn echo_server() -> Software {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     software(|env| async move {
         let mut listener = env.net.listen(7).await?;
         loop {
@@ -89,15 +188,9 @@ pub fn echo_server() -> Software {
 }
 
 /// Sends `text` and waits for as many bytes back.
-pub async fn echo(stream: &mut clinker_env::BoxStream, text: &str) -> std::io::Result<String> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+pub async fn echo(stream: &mut BoxStream, text: &str) -> io::Result<String> {
     stream.write_all(text.as_bytes()).await?;
     let mut back = vec![0; text.len()];
     stream.read_exact(&mut back).await?;
     Ok(String::from_utf8(back).unwrap())
-}
-
-/// Advances to `until` and checks that no signal came before.
-pub fn run_to(world: &mut impl World, until: Duration) {
-    assert_eq!(world.advance(until).unwrap(), until);
 }

@@ -8,7 +8,7 @@ use tokio::io::ReadBuf;
 
 use super::end::{End, Phase};
 use super::{CLIENT, Conn, ConnId, EPHEMERAL, Kernel, Listening, Packet, SERVER, Side};
-use crate::simnet::paths::HostId;
+use crate::hosts::HostId;
 
 impl Kernel {
     /// Sends a SYN; [`Kernel::poll_connected`] tells what became of it.

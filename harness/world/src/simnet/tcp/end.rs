@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use bytes::Bytes;
 
-use crate::simnet::paths::HostId;
+use crate::hosts::HostId;
 use crate::simnet::queue::Key;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use bytes::Bytes;
 
 use super::end::{End, Phase};
 use super::{BACKLOG, CLIENT, Conn, ConnId, Event, Kernel, Packet, SERVER, Side};
-use crate::simnet::paths::{Freight, HostId};
+use crate::hosts::HostId;
+use crate::simnet::paths::Freight;
 
 impl Kernel {
     pub(super) fn arrive(&mut self, conn: ConnId, to: Side, packet: Packet) {

@@ -17,9 +17,10 @@ use std::task::Waker;
 use bytes::Bytes;
 use clinker_model::{FaultId, Journal as _};
 
-use super::paths::{Freight, HostId, Paths};
+use super::paths::{Freight, Paths};
 use super::queue::Queue;
 use crate::fabric::Fabric;
+use crate::hosts::HostId;
 use end::{End, Phase};
 
 /// Number of a connection, never used again.
