@@ -320,7 +320,7 @@ impl Tx<'_> {
         Ok(Some(typed))
     }
 
-    fn row(&self, table: &'static str, id: &str) -> Result<Option<Value>> {
+    pub fn row(&self, table: &'static str, id: &str) -> Result<Option<Value>> {
         Ok(self.select(&format!("SELECT * FROM {table} WHERE id = ?1"), [id])?.pop())
     }
 
@@ -354,10 +354,15 @@ impl Tx<'_> {
             .prepare_cached(&query)
             .and_then(|mut statement| statement.execute(rusqlite::params_from_iter(values)))
             .map_err(sql)?;
+        self.changed(table, id, before, after);
+        Ok(())
+    }
+
+    /// Notes what a write has made of a row.
+    pub fn changed(&mut self, table: &'static str, id: &str, before: Value, after: Value) {
         if before != after {
             self.changes.push(Change { table, id: id.to_owned(), before, after });
         }
-        Ok(())
     }
 }
 
