@@ -124,6 +124,8 @@ fn the_frame_is_checked() {
     check("[\"swift\", \"swift-v3\"]", "[]", "`drivers` is empty: name at least one of swift, swift-v3");
     check("\"swift-v3\"]", "\"swfit-v3\"]", "unknown driver `swfit-v3`; did you mean `swift-v3`?");
     check("\"swift-v3\"]", "\"swift\"]", "driver `swift` is listed twice");
+    check("\"swift-v3\"]", "\"swift-v3\"]\ncores.db = 0", "`db` has from 1 to 64 cores");
+    check("\"swift-v3\"]", "\"swift-v3\"]\ncores.backup-host-2 = 1", "unknown host `backup-host-2`");
     check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 16");
     check("\"swift-v3\"]", "\"swift-v3\"]\ngeometry.chunk = \"10KiB\"", "chunk 10240 is not a multiple of block 4096");
     check("\"swift-v3\"]", "\"swift-v3\"]\nend = \"150s\"", "`end` 150s is before something asked for at 200s");
