@@ -186,8 +186,8 @@ pub fn disturbed(history: &History, hosts: &[&str], from: u64, to: u64) -> bool 
 /// Whether a host's process had stopped before `t_ns` and was not started again by then.
 fn is_down(history: &History, host: &str, t_ns: u64) -> bool {
     let of_host = |record: &&Record| record.host == host && record.t_ns <= t_ns;
-    let turns = history.records.iter().filter(of_host).filter(|record| matches!(record.entry, Entry::Host { .. }));
-    turns.last().is_some_and(|record| stops(&record.entry))
+    let mut turns = history.records.iter().filter(of_host).filter(|record| matches!(record.entry, Entry::Host { .. }));
+    turns.next_back().is_some_and(|record| stops(&record.entry))
 }
 
 fn stops_one_of(record: &Record, hosts: &[&str]) -> bool {
