@@ -12,7 +12,7 @@ use clinker_model::verdict::RunResult;
 use clinker_model::{History, Record, Span};
 use clinker_reports::json;
 
-use crate::loader::{self, HOSTS, LATEST_MOMENT, presets};
+use crate::loader::{self, CORES, HOSTS, LATEST_MOMENT, presets};
 use crate::token::TICKS;
 
 /// The only history format there is.
@@ -96,6 +96,7 @@ fn playable(plan: &Plan) -> Result<()> {
         plan.engine.name()
     );
     ensure!(presets::preset(&plan.driver).is_some(), "`driver` is one of {}", presets::names().join(", "));
+    ensure!(plan.cores.values().all(|cores| CORES.contains(cores)), "`cores` of a host are from 1 to {}", CORES.end());
     ensure!(HOSTS.contains(&plan.backup_hosts), "`backup_hosts` is from 1 to {}", HOSTS.end());
     let latest = Span(LATEST_MOMENT.0 * 2);
     ensure!(plan.end <= latest, "`end` {} is after {latest}, the latest end of a run", plan.end);

@@ -273,7 +273,7 @@ fn a_scenario_too_large_to_run_is_refused() {
         ("geometry.chunk = \"9999999999GiB\"\n", "is more than 16MiB"),
         ("geometry.chunk = \"1\"\ngeometry.block = \"1\"\n[[volume]]\nname = \"v\"\n", "are more than 4096"),
         ("[[volume]]\nname = \"v\"\nsize = \"1000GiB\"\n", "is more than 256MiB"),
-        ("end = \"1000d\"\n", "86400000s is after 86400s"),
+        ("end = \"1000d\"\n", "86400000s is after 2678400s"),
         ("backup_hosts = 99\n", "`backup_hosts` is from 1 to 16"),
     ] {
         check("large", &with(text), &["run", "--seed", "3"], 2, &[says]);

@@ -11,6 +11,10 @@ use crate::{Error, Kind, Result};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
     let Some(working_on_it) = manager.work_on(Operation::Delete, backup_id) else { return };
+    if manager.take_resumed(backup_id) && !is_asked_for(manager, backup_id).await {
+        tracing::warn!("the delete of backup {backup_id} that clean-up resumed was the one that is asked for");
+        return;
+    }
     let Some(begun) = manager.begin(Operation::Delete, backup_id).await else { return };
     // A create that a force delete cancelled ends first and takes its own objects with it.
     manager.wait_for_others(backup_id).await;
@@ -22,12 +26,19 @@ pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestConte
 /// A delete that a restart interrupted; its start is out, and it has no caller's context any more.
 pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow) {
     let Some(working_on_it) = manager.work_on(Operation::Delete, &backup.id) else { return };
+    manager.note_resumed(&backup.id);
     let result = match driver_for(&manager, &backup).await {
         Ok(()) => remove(&manager, &RequestContext::admin(), &backup.id).await,
         Err(error) => Err(error),
     };
     manager.finish(Operation::Delete, &backup.id, result.err().as_ref(), 0).await;
     drop(working_on_it);
+}
+
+/// Whether the row still waits for a delete. A row that is gone does not.
+async fn is_asked_for(manager: &Manager, backup_id: &str) -> bool {
+    let status = manager.persist::<BackupStatus>(&Call::OpStatus { backup_id: backup_id.to_owned() }).await;
+    status.is_ok_and(|status| status == BackupStatus::Deleting)
 }
 
 /// Waits for the first working attempt (D2); a backup that was never stored needs none (D4).

@@ -1,6 +1,6 @@
 //! What operations share: the manager's state, the way to the database, slots, and the controls given to drivers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Manager {
     prospect: watch::Sender<Prospect>,
     slots: Option<Arc<Semaphore>>,
     running: Mutex<BTreeMap<(String, Operation), watch::Receiver<()>>>,
+    /// Backups whose delete clean-up has resumed, and whose cast may still be queued.
+    resumed: Mutex<BTreeSet<String>>,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -72,6 +74,7 @@ impl Manager {
             prospect: watch::Sender::new(Prospect::Open),
             slots,
             running: Mutex::default(),
+            resumed: Mutex::default(),
             published: Notify::new(),
         }
     }
@@ -210,6 +213,16 @@ impl Manager {
         }
         running.insert(key, watcher);
         Some(guard)
+    }
+
+    /// Clean-up has taken up a delete; a cast that is still queued for it asks for nothing new.
+    pub fn note_resumed(&self, backup_id: &str) {
+        self.resumed.lock().expect("no panic while the lock is held").insert(backup_id.to_owned());
+    }
+
+    /// Whether this is the first cast for a delete that clean-up has taken up.
+    pub fn take_resumed(&self, backup_id: &str) -> bool {
+        self.resumed.lock().expect("no panic while the lock is held").remove(backup_id)
     }
 
     /// The other operations that this process runs on the backup.

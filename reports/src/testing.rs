@@ -54,6 +54,7 @@ pub fn history() -> History {
         end: Span::secs(600),
         fixed_end: false,
         backup_hosts: 1,
+        cores: BTreeMap::new(),
         gib: ByteSize(1),
         chunk: ByteSize(1),
         block: ByteSize(1),

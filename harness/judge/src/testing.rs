@@ -37,6 +37,7 @@ pub fn script() -> Script {
         end: Span::secs(3600),
         fixed_end: false,
         backup_hosts: 1,
+        cores: BTreeMap::new(),
         gib: ByteSize(1 << 20),
         chunk: ByteSize(100),
         block: ByteSize(10),

@@ -179,7 +179,15 @@ pub fn disturbed(history: &History, hosts: &[&str], from: u64, to: u64) -> bool 
         let (begin, end) = span_of(planned);
         begin <= to && end >= from && disturbs(&planned.fault, hosts)
     });
-    planned || history.records.iter().any(|record| (from..=to).contains(&record.t_ns) && stops_one_of(record, hosts))
+    let stopped = |record: &Record| (from..=to).contains(&record.t_ns) && stops_one_of(record, hosts);
+    planned || history.records.iter().any(stopped) || hosts.iter().any(|host| is_down(history, host, from))
+}
+
+/// Whether a host's process had stopped before `t_ns` and was not started again by then.
+fn is_down(history: &History, host: &str, t_ns: u64) -> bool {
+    let of_host = |record: &&Record| record.host == host && record.t_ns <= t_ns;
+    let mut turns = history.records.iter().filter(of_host).filter(|record| matches!(record.entry, Entry::Host { .. }));
+    turns.next_back().is_some_and(|record| stops(&record.entry))
 }
 
 fn stops_one_of(record: &Record, hosts: &[&str]) -> bool {

@@ -29,6 +29,9 @@ pub struct Plan {
     /// Whether `end` was asked for, so that the run goes on to it even when all is at rest.
     pub fixed_end: bool,
     pub backup_hosts: u32,
+    /// Modelled cores of hosts that have another number than 2.
+    #[serde(default)]
+    pub cores: BTreeMap<String, u32>,
     pub gib: ByteSize,
     pub chunk: ByteSize,
     pub block: ByteSize,

@@ -28,6 +28,9 @@ pub struct Scenario {
     /// Number of backup services, `backup-host-1` …
     #[serde(default = "Scenario::default_hosts")]
     pub backup_hosts: u32,
+    /// Modelled cores of hosts that have another number than 2.
+    #[serde(default)]
+    pub cores: BTreeMap<String, u32>,
     /// When the run ends; if absent, some time after the last thing asked for has ended.
     #[serde(default)]
     pub end: Option<Span>,

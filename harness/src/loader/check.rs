@@ -37,8 +37,11 @@ pub const VOLUME_STATUSES: [&str; 7] =
 
 /// How many backup services a scenario may have.
 pub const HOSTS: RangeInclusive<u32> = 1..=16;
-/// The latest moment that a scenario may name: idle waiting is quick, not free.
-pub const LATEST_MOMENT: Span = Span(Duration::from_secs(86_400));
+/// The latest moment that a scenario may name, 31 days: idle waiting is quick, not free.
+pub const LATEST_MOMENT: Span = Span(Duration::from_secs(31 * 86_400));
+
+/// How many cores a host may have.
+pub const CORES: RangeInclusive<u32> = 1..=64;
 
 /// A scenario under inspection and what was found wrong with it.
 pub struct Checker<'d> {
@@ -53,6 +56,23 @@ impl<'d> Checker<'d> {
     pub fn new(document: &'d Document<'d>, scenario: &'d Scenario) -> Checker<'d> {
         let presets = scenario.drivers.iter().filter_map(|name| preset(name)).collect();
         Checker { document, scenario, presets, problems: Vec::new() }
+    }
+
+    fn cores(&mut self) {
+        for (host, cores) in &self.scenario.cores {
+            let path = ["cores", host];
+            if !CORES.contains(cores) {
+                self.wrong(&path, format!("`{host}` has from 1 to {} cores", CORES.end()));
+            }
+            for preset in self.presets.clone() {
+                let hosts = preset.hosts(self.scenario.backup_hosts);
+                let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+                if !hosts.contains(&host.as_str()) {
+                    let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
+                    self.wrong(&path, message);
+                }
+            }
+        }
     }
 
     /// Notes a problem at a path of keys and positions.
@@ -94,6 +114,7 @@ impl<'d> Checker<'d> {
                 self.wrong(&["drivers", &index], format!("driver `{driver}` is listed twice"));
             }
         }
+        self.cores();
         if !HOSTS.contains(&scenario.backup_hosts) {
             self.wrong(&["backup_hosts"], format!("`backup_hosts` is from 1 to {}", HOSTS.end()));
         }

@@ -1,6 +1,6 @@
 //! Checks of `[[fault]]`: one kind each, a target that exists, times in order.
 
-use clinker_model::fault::Matching;
+use clinker_model::fault::{Answer, Matching};
 use clinker_model::{Fault, Span};
 
 use super::check::Checker;
@@ -72,6 +72,15 @@ impl Checker<'_> {
                 let message = format!("`{name}` means nothing to {driver}: its server issues no tokens");
                 return self.wrong(path, message);
             }
+            if is_of_connects(fault) && !(preset.servers.contains(&host) || SERVERS.contains(&host)) {
+                let servers: Vec<&str> = SERVERS.iter().chain(preset.servers).copied().collect();
+                let (name, driver) = (fault.name(), preset.name);
+                let message = format!(
+                    "`{name}` needs a host that others connect to: nobody asks for `{host}`; for {driver} there are {}",
+                    servers.join(", ")
+                );
+                return self.wrong(path, message);
+            }
             if matches!(fault, Fault::ReadOnly(_)) && !disk {
                 let message = format!("`read_only` needs a repository disk: `{host}` of {} is none", preset.name);
                 return self.wrong(path, message);
@@ -118,6 +127,36 @@ impl Checker<'_> {
                 self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
             }
             Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
+            _ => self.link(index, fault),
+        }
+    }
+
+    /// Faults of links and names.
+    fn link(&mut self, index: &str, fault: &Fault) {
+        let name = fault.name();
+        let path = |field| ["fault", index, name, field];
+        match fault {
+            Fault::OneWay(link) => {
+                let same =
+                    self.presets.iter().find(|preset| preset.world_host(&link.from) == preset.world_host(&link.to));
+                if let Some(preset) = same {
+                    let message = format!("`to` is the host that `from` is, for driver {}: name another", preset.name);
+                    self.wrong(&path("to"), message);
+                }
+            }
+            Fault::Bandwidth(link) if link.bytes_per_second == 0 => {
+                let message = "`bytes_per_second` is at least 1: a link that carries nothing is a `hold`";
+                self.wrong(&path("bytes_per_second"), message);
+            }
+            Fault::Latency(link) if link.by == Span::default() && link.jitter == Span::default() => {
+                self.wrong(&["fault", index, name], "`latency` needs a `by` or a `jitter` above 0s");
+            }
+            Fault::Loss(link) if !(link.percent > 0.0 && link.percent <= 100.0) => {
+                self.wrong(&path("percent"), format!("`percent` {} is not above 0 and at most 100", link.percent));
+            }
+            Fault::Dns(dns) if dns.answer == Answer::Right && dns.delay == Span::default() => {
+                self.wrong(&path("answer"), "the right answer at once is no fault: add a `delay` or another `answer`");
+            }
             _ => {}
         }
     }
@@ -160,6 +199,9 @@ const POINTS: &[&str] = &[
     "net.connect",
     "volumes.attach", "volumes.detach",
 ];
+/// Hosts that others connect to, whatever the driver.
+const SERVERS: &[&str] = &["db", "volume"];
+
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;
 
@@ -168,4 +210,9 @@ fn needs_http(fault: &Fault) -> bool {
         fault,
         Fault::Status(_) | Fault::Cut(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_)
     )
+}
+
+/// Whether it strikes those who connect to its host.
+fn is_of_connects(fault: &Fault) -> bool {
+    matches!(fault, Fault::Reset(_) | Fault::Dns(_))
 }

@@ -16,7 +16,7 @@ use std::fmt;
 
 use clinker_model::scenario::Scenario;
 
-pub use check::{HOSTS, LATEST_MOMENT};
+pub use check::{CORES, HOSTS, LATEST_MOMENT};
 pub use plan::{fits, plan};
 
 use locate::Document;

@@ -45,6 +45,7 @@ pub fn plan(scenario: &Scenario, name: &str, driver: &str, seed: u64) -> Result<
         end: scenario.end.unwrap_or(Span(latest.0 + AFTERWARDS.0)),
         fixed_end: scenario.end.is_some(),
         backup_hosts: scenario.backup_hosts,
+        cores: scenario.cores.clone(),
         gib: scenario.gib,
         chunk,
         block: size(&options, preset.block_option, BLOCK),

@@ -124,6 +124,11 @@ impl Preset {
         fixed.chain((1..=backup_hosts).map(|index| format!("backup-host-{index}"))).collect()
     }
 
+    /// The world's name of a host: `store` is the back end.
+    pub fn world_host<'h>(&self, host: &'h str) -> &'h str {
+        if host == "store" { self.store } else { host }
+    }
+
     /// The preset's options with a geometry in bytes.
     pub fn options(&self, chunk: u64, block: u64) -> BTreeMap<String, String> {
         let mut options: BTreeMap<String, String> =

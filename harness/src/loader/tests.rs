@@ -124,6 +124,8 @@ fn the_frame_is_checked() {
     check("[\"swift\", \"swift-v3\"]", "[]", "`drivers` is empty: name at least one of swift, swift-v3");
     check("\"swift-v3\"]", "\"swfit-v3\"]", "unknown driver `swfit-v3`; did you mean `swift-v3`?");
     check("\"swift-v3\"]", "\"swift\"]", "driver `swift` is listed twice");
+    check("\"swift-v3\"]", "\"swift-v3\"]\ncores.db = 0", "`db` has from 1 to 64 cores");
+    check("\"swift-v3\"]", "\"swift-v3\"]\ncores.backup-host-2 = 1", "unknown host `backup-host-2`");
     check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 16");
     check("\"swift-v3\"]", "\"swift-v3\"]\ngeometry.chunk = \"10KiB\"", "chunk 10240 is not a multiple of block 4096");
     check("\"swift-v3\"]", "\"swift-v3\"]\nend = \"150s\"", "`end` 150s is before something asked for at 200s");
@@ -165,7 +167,18 @@ fn a_repository_disk_has_the_faults_of_a_disk() {
     for fault in ["read_only = { host = \"store\" }", "silent = { host = \"store\" }", "full = { after = \"1MiB\" }"] {
         on_disk(fault).unwrap_or_else(|error| panic!("{error}"));
     }
-    for fault in ["refuse = { host = \"store\" }", "status = { host = \"store\", code = 503 }"] {
+    for fault in [
+        "refuse = { host = \"store\" }",
+        "status = { host = \"store\", code = 503 }",
+        "pause = { host = \"store\" }",
+        "one_way = { from = \"backup-host-1\", to = \"store\" }",
+        "bandwidth = { host = \"store\", bytes_per_second = 1024 }",
+        "latency = { host = \"store\", by = \"1s\" }",
+        "loss = { host = \"store\", percent = 1.0 }",
+        "reset = { host = \"store\" }",
+        "dns = { host = \"store\", answer = \"nxdomain\" }",
+        "crash = { host = \"store\", restart_after = \"1s\", power = true }",
+    ] {
         let error = on_disk(fault).expect_err(fault);
         assert!(error.contains("does not apply to `store` of posix, a disk"), "{error}");
     }
@@ -181,6 +194,60 @@ fn faults_of_tokens_mean_nothing_to_a_server_that_issues_none() {
             error.to_string().contains(&format!("`{name}` means nothing to s3: its server issues no tokens")),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn faults_of_links_and_names_say_what_they_do() {
+    // The problem is at the last `place` in the fault.
+    let point = |fault: &str, place: &str, expected: &str| {
+        let column = fault.rfind(place).expect("the place is in the fault") + 1;
+        check("refuse = { host = \"store\" }", fault, &format!("x.toml:8:{column}: {expected}"));
+    };
+    let one_way = |from: &str, to: &str| format!("one_way = {{ from = \"{from}\", to = \"{to}\" }}");
+    point(&one_way("store", "store"), "to =", "`to` is the host that `from` is, for driver swift");
+    point(&one_way("swift", "store"), "to =", "`to` is the host that `from` is, for driver swift");
+    point(&one_way("api", "dv"), "to =", "unknown host `dv` for driver swift; did you mean `db`?");
+    point(&one_way("bd", "db"), "from =", "unknown host `bd` for driver swift; did you mean `db`?");
+    point(&one_way("api", "collector"), "to =", "`collector` is no target");
+    point("bandwidth = { host = \"db\", bytes_per_second = 0 }", "bytes", "`bytes_per_second` is at least 1");
+    for latency in ["latency = { host = \"db\" }", "latency = { host = \"db\", by = \"0s\", jitter = \"0s\" }"] {
+        point(latency, "latency", "`latency` needs a `by` or a `jitter`");
+    }
+    for percent in ["0.0", "-1.0", "100.1", "nan"] {
+        let loss = format!("loss = {{ host = \"db\", percent = {percent} }}");
+        point(&loss, "percent", &format!("`percent` {} is not", percent.trim_end_matches(".0").replace("nan", "NaN")));
+    }
+    point("dns = { host = \"store\", answer = \"right\" }", "answer", "the right answer at once is no fault");
+    point(
+        "dns = { host = \"store\", answer = \"servfial\" }",
+        "\"servfial\"",
+        "unknown value `servfial`; did you mean",
+    );
+    point("dns = { host = \"api\", answer = \"silent\" }", "host", "`dns` needs a host that others connect to");
+    point("reset = { host = \"backup-host-1\" }", "host =", "`reset` needs a host that others connect to");
+    point("pause = { host = \"backup-host-2\" }", "host =", "unknown host `backup-host-2` for driver swift");
+    point("pause = { host = \"collector\" }", "host", "`collector` is no target");
+}
+
+#[test]
+fn faults_of_links_names_and_machines_are_taken() {
+    for fault in [
+        "one_way = { from = \"store\", to = \"backup-host-1\" }",
+        "bandwidth = { host = \"store\", bytes_per_second = 1 }",
+        "latency = { host = \"api\", jitter = \"1ms\" }",
+        "loss = { host = \"volume\", percent = 100.0 }",
+        "loss = { host = \"volume\", percent = 1 }",
+        "dns = { host = \"store\", answer = \"right\", delay = \"1ms\" }",
+        "dns = { host = \"db\", answer = \"stale\" }",
+        "reset = { host = \"store\", after = \"1KiB\" }",
+        "pause = { host = \"api\" }",
+    ] {
+        scenario(&EXAMPLE.replace("refuse = { host = \"store\" }", fault));
+    }
+    for power in ["power = true", "power = true, point = \"db.op_begin\""] {
+        let crash = format!("crash = {{ host = \"backup-host-1\", restart_after = \"1s\", {power} }}");
+        scenario(&EXAMPLE.replace("until = \"130s\"\nrefuse = { host = \"store\" }", &crash));
     }
 }
 
@@ -264,7 +331,7 @@ fn what_could_never_work_is_pointed_at() {
     check(refuse, &crash("."), "unknown crash point `.`");
     check(refuse, "skew = { host = \"backup-host-1\", seconds = -9223372036854775808 }", "`seconds` is at most");
     check(refuse, "lag = { by = \"0s\" }", "`by` 0s is no lag");
-    check("until = \"130s\"", "until = \"25h\"", "90000s is after 86400s");
+    check("until = \"130s\"", "until = \"31d1s\"", "2678401s is after 2678400s");
     let taken = "[[do]]\nrestore = { backup = \"first\", new = \"vol-1\" }\n\n[expect]";
     check("[expect]", taken, "volume `vol-1` exists already");
 }

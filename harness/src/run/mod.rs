@@ -111,6 +111,7 @@ fn play_here(plan: &Plan, parts: &Parts, watch: Watch) -> Result<Run, RunError> 
     let mut config = WorldConfig::new(plan.seed);
     config.tracing = watch.tracing;
     config.account = watch.accounted;
+    config.host_cores = plan.cores.iter().map(|(host, cores)| (host.clone(), *cores as usize)).collect();
     config.schedule = plan.schedule.map_or(Schedule::InOrder, Schedule::Permuted);
     match plan.engine {
         Engine::Simnet => play_in(SimnetWorld::new(config)?, plan, parts, watch),

@@ -158,7 +158,7 @@ pub trait World {
     /// Fails when software ends with an error or panics; every later call then fails in the same way.
     fn advance(&mut self, until: Duration) -> Result<Duration, WorldError>;
 
-    /// Engine part of [`World::crash`] and [`World::cut_power`]: drops everything that runs on a host. The name is known.
+    /// Engine part of [`World::crash`] and [`World::end_process`]: drops everything that runs on a host. The name is known.
     fn kill(&mut self, host: &str, death: Death);
 
     /// Engine part of [`World::restart`]: runs the host's software from its beginning. The name is known.

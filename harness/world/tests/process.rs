@@ -178,6 +178,28 @@ fn three_jobs_on_two_cores_take_what_their_bytes_cost() {
     });
 }
 
+#[test]
+fn a_host_may_have_its_own_number_of_cores() {
+    let mut config = WorldConfig::new(1);
+    config.host_cores.insert("single".to_owned(), 1);
+    on_one(Engine::Simnet, config, |stage| {
+        for host in ["single", "double"] {
+            stage.host(host, move |env, notes| async move {
+                let second = Tasks::LocalSet.spawn({
+                    let env = env.clone();
+                    async move { env.compute(Work::Hash, 400 << 20, || ()).await }
+                });
+                env.compute(Work::Hash, 400 << 20, || ()).await;
+                second.await?;
+                notes.add(&env, host);
+                Ok(())
+            });
+        }
+        stage.run_to(secs(5));
+        stage.noted_at([(1000, "double"), (2000, "single")]);
+    });
+}
+
 /// How a world fails in which one host runs this.
 fn failure(stage: &mut Stage, run: impl Fn() -> SoftwareFuture + 'static) -> WorldError {
     stage.world.add_host("bystander", echo_server()).unwrap();

@@ -66,6 +66,24 @@ fn bandwidth_takes_what_the_bytes_cost() {
     }
 }
 
+/// Once a fault's end left the link busy for as long as its old rate would have taken, for every later fault too.
+#[test]
+fn a_link_that_is_quick_again_sends_what_waits_at_once() {
+    simnet(1, |stage| {
+        sink(stage);
+        source(stage, 64 << 10);
+        let drip = |rate| Fault::Bandwidth(Bandwidth { host: "server".to_owned(), bytes_per_second: rate });
+        stage.begin(0, drip(1));
+        stage.run_to(secs(10));
+        stage.world.end(0);
+        stage.begin(1, drip(1 << 20));
+        stage.run_to(secs(60));
+        let all = stage.all();
+        assert_eq!(all[0].1, "65536 bytes, ok");
+        assert!((10_000..10_100).contains(&all[0].0), "64 KiB at 1 MiB/s from 10 s on: {all:?}");
+    });
+}
+
 #[test]
 fn two_streams_share_the_bandwidth_of_their_link() {
     simnet(1, |stage| {

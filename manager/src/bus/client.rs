@@ -9,12 +9,14 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::server::PORT;
-use super::{Bus, Cast, Consumer, Line, Said};
+use super::{Bus, Cast, Consumer, IDLE_BEAT, Line, Said};
 use crate::wire::Lines;
 use crate::{Error, Kind, Result};
 
 /// How long one exchange with the collector may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the collector may be silent to a consumer: two beats are lost, the third is late.
+const SILENCE: Duration = IDLE_BEAT.saturating_mul(3);
 
 /// A client of the collector on host `host`.
 pub struct BusClient {
@@ -50,7 +52,9 @@ impl BusClient {
                 *kept = Some(lines);
                 Ok(())
             }
-            Ok(Ok((_, Said::Deliver { .. }))) => Err(Error::new(Kind::Internal, "collector answered out of turn")),
+            Ok(Ok((_, Said::Deliver { .. } | Said::Idle))) => {
+                Err(Error::new(Kind::Internal, "collector answered out of turn"))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::transient(Kind::Timeout, "collector did not answer within 10s")),
         }
@@ -85,10 +89,16 @@ struct Queue(Lines);
 #[async_trait]
 impl Consumer for Queue {
     async fn next(&mut self) -> Result<Cast> {
-        match self.0.receive().await? {
-            Some(Said::Deliver { cast }) => Ok(cast),
-            Some(Said::Done) => Err(Error::new(Kind::Internal, "collector answered out of turn")),
-            None => Err(Error::transient(Kind::Unreachable, "collector closed the connection")),
+        loop {
+            let Ok(said) = timeout(SILENCE, self.0.receive()).await else {
+                return Err(Error::transient(Kind::Timeout, format!("collector said nothing for {SILENCE:?}")));
+            };
+            match said? {
+                Some(Said::Deliver { cast }) => return Ok(cast),
+                Some(Said::Idle) => {}
+                Some(Said::Done) => return Err(Error::new(Kind::Internal, "collector answered out of turn")),
+                None => return Err(Error::transient(Kind::Unreachable, "collector closed the connection")),
+            }
         }
     }
 

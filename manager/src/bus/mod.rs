@@ -5,6 +5,8 @@
 pub mod client;
 pub mod server;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,6 +16,10 @@ use clinker_drivers::{RequestContext, Secret};
 
 use crate::Result;
 use crate::model::BackupStatus;
+
+/// How often the collector speaks to a consumer for whom it has nothing: who only listens never learns from TCP that
+/// the other side has given the connection up.
+const IDLE_BEAT: Duration = Duration::from_secs(60);
 
 #[async_trait]
 pub trait Bus: Send + Sync {
@@ -106,5 +112,9 @@ enum Line {
 #[serde(rename_all = "snake_case")]
 enum Said {
     Done,
-    Deliver { cast: Cast },
+    Deliver {
+        cast: Cast,
+    },
+    /// Nothing to deliver, but the connection lives.
+    Idle,
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use clinker_env::{BoxStream, Env};
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
-use super::{Cast, Line, Said};
+use super::{Cast, IDLE_BEAT, Line, Said};
 use crate::wire::Lines;
 use crate::{Error, Kind, Result};
 
@@ -89,7 +90,9 @@ async fn deliver(exchange: &Exchange, mut lines: Lines, host: &str) {
     loop {
         let arrived = exchange.arrived.notified();
         let Some(cast) = exchange.front(host) else {
-            arrived.await;
+            if timeout(IDLE_BEAT, arrived).await.is_err() && lines.send(&Said::Idle).await.is_err() {
+                return;
+            }
             continue;
         };
         let id = cast.id.clone();

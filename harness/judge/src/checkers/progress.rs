@@ -211,17 +211,20 @@ impl Timer {
         Timer { first: first.map(|note| note.t_ns).filter(|_| enabled), interval, taken: Vec::new(), calm }
     }
 
-    /// Takes the slot a note fits, within a second; each slot once.
+    /// Takes the slot a note fits, within a second; each slot once. While the way to the database is disturbed a note may
+    /// come through late: it then takes the latest slot before it that is free, so that there are never more than slots.
     fn takes(&mut self, note: &Note<'_>) -> bool {
         let Some(first) = self.first else { return false };
         let since = note.t_ns.saturating_sub(first);
         let slot = (since + SEC / 100) / self.interval;
-        let fits = since.saturating_sub(slot * self.interval) <= SEC || !self.calm;
-        let free = !self.taken.contains(&slot);
-        if fits && free {
-            self.taken.push(slot);
-        }
-        fits && free
+        let free = |slot: &u64| !self.taken.contains(slot);
+        let found = if self.calm {
+            Some(slot).filter(|slot| free(slot) && since.saturating_sub(slot * self.interval) <= SEC)
+        } else {
+            (0..=slot).rev().find(free)
+        };
+        self.taken.extend(found);
+        found.is_some()
     }
 
     /// While notes still came, no slot before them was left out; the first one is at the very start, 0.0.
@@ -243,6 +246,8 @@ impl Timer {
 
 #[cfg(test)]
 mod tests {
+    use clinker_model::fault::{Fault, HostTarget};
+
     use super::*;
     use crate::testing::{self, Script, script};
 
@@ -298,6 +303,17 @@ mod tests {
         judge("off the grid", create(&replaced(2, (123, 66.66)), "backup.create.end"), "by count and by timer only");
         let off = create(&GOOD, "backup.create.end").option("backup_swift_enable_progress_timer", "false");
         judge("switched off", off, "by count and by timer only");
+    }
+
+    #[test]
+    fn a_timer_note_may_come_late_while_the_database_is_out_of_reach() {
+        let pause = || Fault::Pause(HostTarget { host: "db".to_owned() });
+        let late = [(1, 0.0), (2, 38.09), (240, 66.66), (241, 76.19), (242, 95.23), (250, 100.0)];
+        judge("out of reach", create(&late, "backup.create.end").fault(100, Some(240), pause()), "ok");
+        judge("in reach", create(&late, "backup.create.end"), "by count and by timer only");
+        let more = [(1, 0.0), (2, 38.09), (240, 66.66), (241, 66.66), (242, 76.19), (243, 95.23), (250, 100.0)];
+        let more = create(&more, "backup.create.end").fault(100, Some(240), pause());
+        judge("more than the timer sent", more, "by count and by timer only");
     }
 
     #[test]

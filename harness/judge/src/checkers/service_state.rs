@@ -214,6 +214,11 @@ mod tests {
         judge("none with the success", script().registered().at(1000).outcome(1, None).at(2500).beat(), "none until");
         let hold = Fault::Hold(HostTarget { host: "db".to_owned() });
         judge("database out of reach", up_at_one().fault(3, Some(20), hold).at(20_500).beat(), "ok");
+        // The process ends while a heartbeat is on its way, and comes back long after the next was due.
+        let dying = || up_at_one().at(4000).host_event("crashed").at(4001).beat();
+        judge("a heartbeat that outlived its process", dying().at(30_000).host_event("restarted"), "ok");
+        let again = up_at_one().at(4000).host_event("crashed").host_event("restarted").at(4001).beat();
+        judge("the process was back before it", again.at(30_000).beat(), "every report_interval");
     }
 
     #[test]

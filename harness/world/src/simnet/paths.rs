@@ -101,18 +101,34 @@ impl Paths {
         &self.table[from * self.hosts.len() + to]
     }
 
-    /// Applies the faults in force and forgets those that are over.
-    pub(super) fn shape(&mut self, faults: &[(FaultId, Fault)], held: impl Fn(&str, &str) -> bool) {
+    /// Applies the faults in force and forgets those that are over; returns the paths that are faster or slower now.
+    pub(super) fn shape(
+        &mut self,
+        faults: &[(FaultId, Fault)],
+        held: impl Fn(&str, &str) -> bool,
+        now_ns: u64,
+    ) -> Vec<Change> {
         let hosts = self.hosts.clone();
+        let mut changes = Vec::new();
         for (from, from_name) in hosts.iter().enumerate() {
             for (to, to_name) in hosts.iter().enumerate().filter(|(to, _)| *to != from) {
                 let path = &mut self.table[from * hosts.len() + to];
+                let old = (path.bytes_per_second, path.longest_ns());
                 path.reset(self.latency_ns, held(from_name, to_name));
                 for (id, fault) in faults {
                     path.apply(*id, fault, from_name, to_name);
                 }
+                let new = (path.bytes_per_second, path.longest_ns());
+                if old != new {
+                    let change = Change { from, to, now_ns, old, new };
+                    // What the queue before the link holds has no latency behind it yet.
+                    path.busy_until_ns =
+                        change.queued(path.busy_until_ns.saturating_sub(now_ns)).saturating_add(now_ns);
+                    changes.push(change);
+                }
             }
         }
+        changes
     }
 
     /// Sends at `now_ns`; returns when it arrives, unless the path swallows it.
@@ -143,9 +159,14 @@ impl Paths {
         self.path(from, to).blocked
     }
 
-    /// Both ways, without load.
+    /// Both ways, at the longest.
     pub(super) fn round_trip_ns(&self, a: HostId, b: HostId) -> u64 {
-        self.path(a, b).latency_ns.saturating_add(self.path(b, a).latency_ns)
+        self.path(a, b).longest_ns().saturating_add(self.path(b, a).longest_ns())
+    }
+
+    /// Until all that was sent so far has left for its destination.
+    pub(super) fn backlog_ns(&self, from: HostId, to: HostId, now_ns: u64) -> u64 {
+        self.path(from, to).busy_until_ns.saturating_sub(now_ns)
     }
 
     /// Most bytes to send as one piece.
@@ -153,6 +174,37 @@ impl Paths {
         match self.path(from, to).bytes_per_second {
             0 => PIECE,
             rate => (rate / PIECES_PER_SECOND).clamp(PACKET, PIECE),
+        }
+    }
+}
+
+/// A path's speed has changed: what is under way comes at another time.
+pub(super) struct Change {
+    pub(super) from: HostId,
+    pub(super) to: HostId,
+    now_ns: u64,
+    /// Bytes per second (0 = unlimited) and the longest latency.
+    old: (u64, u64),
+    new: (u64, u64),
+}
+
+impl Change {
+    /// When something arrives that was to arrive at `at_ns`: bytes that wait for the link are sent at its new rate.
+    pub(super) fn retimed(&self, at_ns: u64) -> u64 {
+        let left_ns = at_ns.saturating_sub(self.now_ns);
+        if left_ns <= self.old.1.min(self.new.1) {
+            return at_ns;
+        }
+        let queued_ns = self.queued(left_ns.saturating_sub(self.old.1));
+        self.now_ns.saturating_add(queued_ns).saturating_add(left_ns.min(self.new.1))
+    }
+
+    /// How long the new rate takes for what the old one would have sent in `wait_ns`.
+    fn queued(&self, wait_ns: u64) -> u64 {
+        match (self.old.0, self.new.0) {
+            (_, 0) => 0,
+            (0, _) => wait_ns,
+            (old, new) => u64::try_from(u128::from(wait_ns) * u128::from(old) / u128::from(new)).unwrap_or(u64::MAX),
         }
     }
 }
@@ -191,6 +243,11 @@ impl Path {
             }
             _ => {}
         }
+    }
+
+    /// One way, without load.
+    fn longest_ns(&self) -> u64 {
+        self.latency_ns.saturating_add(self.jitter_ns)
     }
 
     /// When it arrives, and whether it was lost on the way before.

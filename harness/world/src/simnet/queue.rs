@@ -41,6 +41,17 @@ impl<E> Queue<E> {
         Some((key.0, event))
     }
 
+    /// Moves the events for which there is another time, in their order.
+    pub(super) fn retime(&mut self, mut time: impl FnMut(u64, &E) -> Option<u64>) {
+        let moved: Vec<(Key, u64)> =
+            self.events.iter().filter_map(|(key, event)| Some((*key, time(key.0, event)?))).collect();
+        for (key, at_ns) in moved {
+            if let Some(event) = self.events.remove(&key) {
+                self.push(at_ns, event);
+            }
+        }
+    }
+
     pub(super) fn next_ns(&self) -> Option<u64> {
         self.events.first_key_value().map(|(key, _)| key.0)
     }

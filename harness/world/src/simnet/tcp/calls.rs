@@ -102,10 +102,14 @@ impl Kernel {
             }
             return Poll::Ready(Ok(()));
         }
+        // After the peer's end there is nothing to read, whatever came later; the error waits for a write.
+        if end.inn.fin {
+            return Poll::Ready(Ok(()));
+        }
         if let Some(error) = end.error.take() {
             return Poll::Ready(Err(error.into()));
         }
-        if end.inn.fin || end.over {
+        if end.over {
             return Poll::Ready(Ok(()));
         }
         end.reader = Some(cx.waker().clone());

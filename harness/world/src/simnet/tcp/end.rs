@@ -62,6 +62,8 @@ pub(super) struct Outgoing {
     pub(super) backoff: u32,
     /// Arrival of the latest piece; nothing of one direction overtakes.
     pub(super) last_arrival_ns: u64,
+    /// The same while a changed path's packets are given new times.
+    pub(super) retimed_ns: u64,
     /// When all of it was last sent again because of a gap.
     pub(super) resent_ns: u64,
 }

@@ -153,7 +153,7 @@ impl Kernel {
 }
 
 /// From which host to which a packet for this end goes; none if neither end is left.
-fn way(known: &Conn, to: Side) -> Option<(HostId, HostId)> {
+pub(super) fn way(known: &Conn, to: Side) -> Option<(HostId, HostId)> {
     match (&known.ends[to], &known.ends[1 - to]) {
         (Some(end), _) => Some((end.peer, end.host)),
         (None, Some(peer)) => Some((peer.host, peer.peer)),

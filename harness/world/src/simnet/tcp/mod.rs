@@ -17,7 +17,7 @@ use std::task::Waker;
 use bytes::Bytes;
 use clinker_model::{FaultId, Journal as _};
 
-use super::paths::{Freight, Paths};
+use super::paths::{Change, Freight, Paths};
 use super::queue::Queue;
 use crate::fabric::Fabric;
 use crate::hosts::HostId;
@@ -141,7 +141,11 @@ impl Kernel {
     pub(super) fn sync_faults(&mut self, host_of: impl Fn(&str) -> Option<HostId>) {
         let fabric = Arc::clone(&self.fabric);
         let faults = fabric.links().others();
-        self.paths.shape(&faults, |a, b| fabric.is_held(a, b));
+        self.now_ns = self.now_ns.max(u64::try_from(fabric.now().as_nanos()).unwrap_or(u64::MAX));
+        let changes = self.paths.shape(&faults, |a, b| fabric.is_held(a, b), self.now_ns);
+        if !changes.is_empty() {
+            self.retime(&changes);
+        }
         self.resets.retain(|reset| faults.iter().any(|(id, _)| *id == reset.fault));
         for (id, fault) in &faults {
             if let clinker_model::Fault::Reset(reset) = fault
@@ -150,6 +154,34 @@ impl Kernel {
                 && let Some(host) = host_of(&reset.host)
             {
                 self.resets.push(Reset { fault: *id, host, after: reset.after.0, carried: BTreeMap::new() });
+            }
+        }
+    }
+
+    /// What is under way on a path that has become faster or slower arrives accordingly, still in order; and who waits for
+    /// an answer waits as long as the path is now.
+    fn retime(&mut self, changes: &[Change]) {
+        let change = |from, to| changes.iter().find(|change| change.from == from && change.to == to);
+        let conns = &mut self.conns;
+        self.queue.retime(|at_ns, event| {
+            let Event::Packet { conn, to, .. } = event else { return None };
+            let known = conns.get_mut(conn)?;
+            let (from, here) = input::way(known, *to)?;
+            let at_ns = change(from, here)?.retimed(at_ns);
+            let Some(sender) = &mut known.ends[1 - *to] else { return Some(at_ns) };
+            let at_ns = at_ns.max(sender.out.retimed_ns.saturating_add(1));
+            sender.out.retimed_ns = at_ns;
+            Some(at_ns)
+        });
+        let ends: Vec<(ConnId, Side)> = self.conns.keys().flat_map(|conn| [(*conn, CLIENT), (*conn, SERVER)]).collect();
+        for (conn, side) in ends {
+            let Some(end) = self.end(conn, side) else { continue };
+            let (from, to) = (end.host, end.peer);
+            if changes.iter().any(|change| change.from == from && change.to == to) {
+                end.out.last_arrival_ns = std::mem::take(&mut end.out.retimed_ns);
+            }
+            if end.phase == Phase::Open && end.out.timer.is_some() {
+                self.rearm(conn, side);
             }
         }
     }
@@ -198,7 +230,7 @@ impl Kernel {
             Packet::Ack { .. } | Packet::Probe | Packet::Rst => Freight::Control,
         };
         let Some(mut at_ns) = self.paths.send(here, there, freight, self.now_ns) else { return };
-        if let Packet::Data { .. } = packet
+        if let Packet::Data { .. } | Packet::Rst = packet
             && let Some(end) = self.end(conn, from)
         {
             at_ns = at_ns.max(end.out.last_arrival_ns.saturating_add(1));

@@ -37,7 +37,9 @@ impl Kernel {
             Phase::SynSent | Phase::SynReceived => SYN_RTO_NS << end.out.tries,
             Phase::Open => {
                 let first_ns = RTO_MIN_NS.saturating_add(self.paths.round_trip_ns(end.host, end.peer));
-                first_ns.saturating_mul(1 << end.out.backoff.min(20)).min(RTO_MAX_NS)
+                let wait_ns = first_ns.saturating_mul(1 << end.out.backoff.min(20)).min(RTO_MAX_NS);
+                // The round trips that TCP measures have the queue before a slow link in them.
+                wait_ns.saturating_add(self.paths.backlog_ns(end.host, end.peer, self.now_ns))
             }
         };
         let due_ns = self.now_ns.saturating_add(wait_ns);

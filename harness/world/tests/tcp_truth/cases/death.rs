@@ -32,6 +32,12 @@ pub const CASES: &[Case] = &[
     Case::new("write_to_the_dead", "two writes and a read after the peer's process was killed", Time::Trip, |site| {
         Box::pin(write_to_the_dead(site))
     }),
+    Case::new(
+        "read_from_the_dead",
+        "a write, a read and a write after the peer's process was killed",
+        Time::Trip,
+        |site| Box::pin(read_from_the_dead(site)),
+    ),
     Case {
         aborts: true,
         ..Case::new("reset", "the peer aborts the connection while one reads", Time::Trip, |site| Box::pin(reset(site)))
@@ -128,6 +134,18 @@ async fn write_to_the_dead(site: Site) -> Seen {
     let start = Instant::now();
     let second = write(&mut stream, 10).await;
     let third = read(&mut stream).await;
+    seen(format!("{first}; {second}; {third}"), start)
+}
+
+async fn read_from_the_dead(site: Site) -> Seen {
+    let mut stream = site.connection().await;
+    site.perform(Deed::Kill).await;
+    site.settle().await;
+    let first = write(&mut stream, 10).await;
+    site.settle().await;
+    let start = Instant::now();
+    let second = read(&mut stream).await;
+    let third = write(&mut stream, 10).await;
     seen(format!("{first}; {second}; {third}"), start)
 }
 
