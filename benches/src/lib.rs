@@ -9,9 +9,6 @@ pub const DAY: &str = include_str!("../scenarios/day.toml");
 /// Ten minutes: down, re-initialised, one backup and restore of 256 KiB without compression.
 pub const TEN_MINUTES: &str = include_str!("../scenarios/ten-minutes.toml");
 
-/// The same with the default compression, which then takes most of the time.
-pub const TEN_MINUTES_ZLIB: &str = include_str!("../scenarios/ten-minutes-zlib.toml");
-
 /// The plan of one of the texts above.
 ///
 /// # Panics

@@ -38,7 +38,11 @@ pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow) {
 /// Whether the row still waits for a delete. A row that is gone does not.
 async fn is_asked_for(manager: &Manager, backup_id: &str) -> bool {
     let status = manager.persist::<BackupStatus>(&Call::OpStatus { backup_id: backup_id.to_owned() }).await;
-    status.is_ok_and(|status| status == BackupStatus::Deleting)
+    match status {
+        Ok(status) => status == BackupStatus::Deleting,
+        // Whatever else is wrong, the delete itself will say so and close what it opens.
+        Err(error) => error.kind != Kind::NotFound,
+    }
 }
 
 /// Waits for the first working attempt (D2); a backup that was never stored needs none (D4).

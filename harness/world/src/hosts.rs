@@ -45,6 +45,8 @@ pub(crate) struct Hosts {
     ready: Arc<Ready>,
     ended: Ended,
     stray: Stray,
+    begun: bool,
+    failure: Option<WorldError>,
 }
 
 /// The host whose software has spawned a task past its `Env`.
@@ -68,11 +70,22 @@ pub(crate) fn runtime(seed: u64, clock: impl FnOnce(&mut Builder)) -> Result<(Ru
 
 impl Hosts {
     pub(crate) fn new(fabric: Arc<Fabric>, stray: Stray, draw: Option<ChaCha8Rng>) -> Hosts {
-        Hosts { processes: Vec::new(), fabric, ready: Ready::new(draw), ended: Ended::default(), stray }
+        Hosts {
+            processes: Vec::new(),
+            fabric,
+            ready: Ready::new(draw),
+            ended: Ended::default(),
+            stray,
+            begun: false,
+            failure: None,
+        }
     }
 
     /// Adds a host whose process does not run yet.
     pub(crate) fn add(&mut self, name: &str, software: Software) -> Result<(), WorldError> {
+        if self.begun {
+            return Err(WorldError::AddHost { host: name.to_owned(), why: "after the start of the run" });
+        }
         if self.find(name).is_some() {
             return Err(WorldError::AddHost { host: name.to_owned(), why: "twice" });
         }
@@ -90,6 +103,32 @@ impl Hosts {
         self.fabric.links().set_running(name, true);
         self.fabric.journal().record(name, Entry::Host { what: "started".to_owned() });
         Ok(())
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// Begins the run; returns the hosts whose processes are to be started.
+    pub(crate) fn begin(&mut self) -> Vec<(HostId, Arc<str>)> {
+        self.begun = true;
+        let hosts = self.names().into_iter().enumerate();
+        hosts.filter(|(_, name)| self.fabric.links().is_running(name)).collect()
+    }
+
+    /// Whether hosts may go on towards `until`: nothing has failed, and no signal waits to be taken.
+    pub(crate) fn may_run(&self, until: Duration) -> bool {
+        self.failure.is_none() && self.fabric.now() < until && self.fabric.signals().is_empty()
+    }
+
+    /// Keeps a failure for every later call.
+    pub(crate) fn ran(&mut self, result: Result<(), WorldError>) {
+        self.failure = result.err();
+    }
+
+    /// The time reached, or why the run has failed.
+    pub(crate) fn reached(&self) -> Result<Duration, WorldError> {
+        self.failure.clone().map_or_else(|| Ok(self.fabric.now()), Err)
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<HostId> {

@@ -86,7 +86,7 @@ pub enum Schedule {
 /// Something that the caller of [`World::advance`] should act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// The crash point of `fault` was reached: `host` is parked and waits for [`World::crash`].
+    /// The crash point of `fault` was reached: `host` is parked and waits for [`World::end_process`].
     PointReached { host: String, fault: FaultId },
     /// Software has declared that all is done.
     Done,
@@ -127,7 +127,7 @@ pub enum WorldError {
     UnknownHost { host: String, known: String },
     #[error("host `{host}` was added {why}")]
     AddHost { host: String, why: &'static str },
-    #[error("fault {id} (`{name}`) is not one of hosts and their network")]
+    #[error("fault {id} (`{name}`) is for a fake or a disk: begin it there")]
     NotMine { id: FaultId, name: &'static str },
     #[error("fault {id} (`{name}`) cannot be played by engine {engine}: simnet can")]
     NotExpressible { id: FaultId, name: &'static str, engine: &'static str },

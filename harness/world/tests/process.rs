@@ -354,7 +354,7 @@ fn hosts_and_faults_that_make_no_sense_are_errors() {
             (world.begin(0, &Fault::Refuse(target("hots"))), "no host is named `hots`; there are: host"),
             (
                 world.begin(1, &Fault::Silent(target("host"))),
-                "fault 1 (`silent`) is not one of hosts and their network",
+                "fault 1 (`silent`) is for a fake or a disk: begin it there",
             ),
         ];
         for (result, expected) in cases {

@@ -325,3 +325,22 @@ fn a_loss_of_power_leaves_connections_half_open_until_the_machine_is_back() {
         assert_eq!((all[0].0, all[1].0), (20_002, 20_004));
     });
 }
+
+#[test]
+fn a_machine_without_power_from_the_start_is_silent_until_it_has_some() {
+    simnet(1, |stage| {
+        stage.echoed(|env, notes| async move {
+            let early = tokio::time::timeout(secs(5), env.net.connect("server", 7)).await;
+            notes.add(&env, format!("silence {}", early.is_err()));
+            tokio::time::sleep(secs(5)).await;
+            let mut stream = env.net.connect("server", 7).await?;
+            notes.add(&env, echo(&mut stream, "here").await?);
+            Ok(())
+        });
+        stage.world.end_process("server", true).unwrap();
+        stage.run_to(secs(8));
+        stage.world.restart("server").unwrap();
+        stage.run_to(secs(20));
+        stage.noted(["silence true", "here"]);
+    });
+}

@@ -28,8 +28,6 @@ pub struct RealWorld {
     fabric: Arc<Fabric>,
     time: Arc<SinceStart>,
     ports: Arc<Ports>,
-    begun: bool,
-    failure: Option<WorldError>,
 }
 
 /// Real time since the first [`World::advance`].
@@ -62,7 +60,7 @@ impl RealWorld {
         let fabric = Fabric::new(config, Arc::clone(&time) as Arc<dyn Time>);
         let ports = Arc::new(Ports::new().map_err(no_sockets)?);
         let hosts = Hosts::new(Arc::clone(&fabric), stray, None);
-        Ok(RealWorld { hosts, runtime, fabric, time, ports, begun: false, failure: None })
+        Ok(RealWorld { hosts, runtime, fabric, time, ports })
     }
 
     fn run(&mut self, until: Duration) -> Result<(), WorldError> {
@@ -122,29 +120,21 @@ impl World for RealWorld {
     }
 
     fn add_host(&mut self, name: &str, software: Software) -> Result<(), WorldError> {
-        if self.begun {
-            return Err(WorldError::AddHost { host: name.to_owned(), why: "after the start of the run" });
-        }
         self.hosts.add(name, software)
     }
 
     fn advance(&mut self, until: Duration) -> Result<Duration, WorldError> {
-        if !self.begun {
-            self.begun = true;
+        if !self.hosts.has_begun() {
             self.time.begin();
-            for (host, name) in self.hosts.names().iter().enumerate() {
-                if self.is_running(name) {
-                    self.spawn(host, name);
-                }
+            for (host, name) in self.hosts.begin() {
+                self.spawn(host, &name);
             }
         }
-        if self.failure.is_none() && self.now() < until && self.fabric.signals().is_empty() {
-            self.failure = self.run(until).err();
+        if self.hosts.may_run(until) {
+            let result = self.run(until);
+            self.hosts.ran(result);
         }
-        match &self.failure {
-            Some(failure) => Err(failure.clone()),
-            None => Ok(self.now()),
-        }
+        self.hosts.reached()
     }
 
     fn kill(&mut self, host: &str, _: Death) {
@@ -155,7 +145,7 @@ impl World for RealWorld {
 
     fn start(&mut self, name: &str) {
         let Some(host) = self.hosts.find(name) else { return };
-        if self.begun {
+        if self.hosts.has_begun() {
             self.spawn(host, name);
         }
     }

@@ -37,8 +37,6 @@ pub struct SimnetWorld {
     fabric: Arc<Fabric>,
     time: Arc<EventTime>,
     network: Arc<Network>,
-    begun: bool,
-    failure: Option<WorldError>,
 }
 
 /// Virtual time: set whenever the runtime has gone on.
@@ -67,7 +65,7 @@ impl SimnetWorld {
         let fabric = Fabric::new(config, Arc::clone(&time) as Arc<dyn Time>);
         let network = Network::new(Kernel::new(Arc::clone(&fabric), Queue::new(events)));
         let hosts = Hosts::new(Arc::clone(&fabric), stray, hosts);
-        Ok(SimnetWorld { hosts, runtime, start, fabric, time, network, begun: false, failure: None })
+        Ok(SimnetWorld { hosts, runtime, start, fabric, time, network })
     }
 
     /// Lets the hosts run until `until` or until a signal is raised.
@@ -85,12 +83,11 @@ impl SimnetWorld {
     }
 
     fn begin_run(&mut self) {
-        self.begun = true;
+        let streams = Arc::clone(self.fabric.streams());
+        self.network.kernel().paths.lay(self.hosts.names(), |name| streams.open("world", name));
         self.sync_faults();
-        for (host, name) in self.hosts.names().iter().enumerate() {
-            if self.is_running(name) {
-                self.spawn(host, name);
-            }
+        for (host, name) in self.hosts.begin() {
+            self.spawn(host, &name);
         }
     }
 
@@ -161,28 +158,18 @@ impl World for SimnetWorld {
     }
 
     fn add_host(&mut self, name: &str, software: Software) -> Result<(), WorldError> {
-        if self.begun {
-            return Err(WorldError::AddHost { host: name.to_owned(), why: "after the start of the run" });
-        }
-        self.hosts.add(name, software)?;
-        let streams = Arc::clone(self.fabric.streams());
-        let mut kernel = self.network.kernel();
-        kernel.add_host();
-        kernel.paths.lay(self.hosts.names(), |name| streams.open("world", name));
-        Ok(())
+        self.hosts.add(name, software)
     }
 
     fn advance(&mut self, until: Duration) -> Result<Duration, WorldError> {
-        if !self.begun {
+        if !self.hosts.has_begun() {
             self.begin_run();
         }
-        if self.failure.is_none() && self.now() < until && self.fabric.signals().is_empty() {
-            self.failure = self.run(until).err();
+        if self.hosts.may_run(until) {
+            let result = self.run(until);
+            self.hosts.ran(result);
         }
-        match &self.failure {
-            Some(failure) => Err(failure.clone()),
-            None => Ok(self.now()),
-        }
+        self.hosts.reached()
     }
 
     fn kill(&mut self, host: &str, death: Death) {
@@ -197,7 +184,7 @@ impl World for SimnetWorld {
     fn start(&mut self, name: &str) {
         let Some(host) = self.hosts.find(name) else { return };
         self.network.kernel().power_on(host);
-        if self.begun {
+        if self.hosts.has_begun() {
             self.spawn(host, name);
         }
     }

@@ -35,7 +35,7 @@ pub(super) struct SimnetWire {
 #[async_trait]
 impl Wire for SimnetWire {
     async fn connect(&self, host: &str, port: u16) -> io::Result<RawStream> {
-        let mut socket = {
+        let socket = {
             let mut kernel = self.network.kernel();
             let Some(server) = kernel.paths.host(host) else {
                 return Err(io::Error::new(io::ErrorKind::NotFound, format!("no host is named {host}")));
@@ -47,7 +47,7 @@ impl Wire for SimnetWire {
         match poll_fn(|cx| self.network.kernel().poll_connected(conn, cx)).await {
             Ok(()) => Ok(socket.into_raw(host)),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Err(refusal(host, port)),
-            Err(error) => Err(socket.describe(error, host)),
+            Err(error) => Err(io::Error::new(error.kind(), format!("no answer from {host}:{port}"))),
         }
     }
 
@@ -67,10 +67,6 @@ struct Socket {
 impl Socket {
     fn into_raw(self, peer: &str) -> RawStream {
         RawStream { key: self.conn.into(), stream: Box::new(self), peer: peer.to_owned() }
-    }
-
-    fn describe(&mut self, error: io::Error, host: &str) -> io::Error {
-        io::Error::new(error.kind(), format!("no answer from {host}"))
     }
 }
 

@@ -11,7 +11,7 @@ impl Kernel {
     pub(super) fn arrive(&mut self, conn: ConnId, to: Side, packet: Packet) {
         let Some(known) = self.conns.get(&conn) else { return };
         let Some((from, here)) = way(known, to) else { return };
-        if !self.powered[here] || self.paths.is_blocked(from, here) {
+        if self.dark.contains(&here) || self.paths.is_blocked(from, here) {
             return;
         }
         if let Packet::Syn = packet {

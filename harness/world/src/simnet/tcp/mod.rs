@@ -9,7 +9,7 @@ mod end;
 mod input;
 mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
@@ -89,8 +89,8 @@ pub(super) struct Kernel {
     fabric: Arc<Fabric>,
     conns: BTreeMap<ConnId, Conn>,
     listeners: BTreeMap<(HostId, u16), Listening>,
-    /// Whether a host's machine has power.
-    powered: Vec<bool>,
+    /// Hosts whose machine has no power.
+    dark: BTreeSet<HostId>,
     resets: Vec<Reset>,
     struck: Vec<FaultId>,
     window: u64,
@@ -111,7 +111,7 @@ impl Kernel {
             queue,
             conns: BTreeMap::new(),
             listeners: BTreeMap::new(),
-            powered: Vec::new(),
+            dark: BTreeSet::new(),
             resets: Vec::new(),
             struck: Vec::new(),
             last_conn: 0,
@@ -131,10 +131,6 @@ impl Kernel {
             }
         }
         self.now_ns = now_ns;
-    }
-
-    pub(super) fn add_host(&mut self) {
-        self.powered.push(true);
     }
 
     /// The faults in force, as the fabric knows them.
@@ -188,7 +184,7 @@ impl Kernel {
 
     /// The machine is gone, and with it what its kernel knew.
     pub(super) fn power_off(&mut self, host: HostId) {
-        self.powered[host] = false;
+        self.dark.insert(host);
         self.listeners.retain(|(listening, _), _| *listening != host);
         let conns: Vec<ConnId> = self.conns.keys().copied().collect();
         for conn in conns {
@@ -201,7 +197,7 @@ impl Kernel {
     }
 
     pub(super) fn power_on(&mut self, host: HostId) {
-        self.powered[host] = true;
+        self.dark.remove(&host);
     }
 
     fn end(&mut self, conn: ConnId, side: Side) -> Option<&mut End> {
