@@ -8,7 +8,6 @@ pub(crate) mod call;
 mod connection;
 pub(crate) mod objects;
 pub mod retry;
-mod tls;
 mod url;
 
 use std::collections::BTreeMap;
@@ -21,12 +20,12 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 pub use hyper::Method;
 pub use retry::{Failure, RetryPolicy};
-pub use tls::TlsOptions;
+pub use crate::tls::TlsOptions;
 pub use url::Url;
 
 use crate::{Error, Kind, Result};
 use connection::Connection;
-use tls::Tls;
+use crate::tls::Tls;
 
 /// Idle connections kept per server, unless told otherwise.
 const IDLE_MAX: usize = 8;

@@ -19,6 +19,7 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::bus::Bus;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
@@ -43,6 +44,8 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the backup hosts' message bus.
+    pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -56,6 +59,7 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            bus: |bus| bus,
             env: |env| env,
         }
     }

@@ -1,4 +1,4 @@
-//! The hosts of a world: api, db, backup-host-1..n, volume, keystone, swift, collector; and what outlives them.
+//! The hosts of a world: api, db, backup-host-1..n, volume, keystone, swift, broker, collector; and what outlives them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,16 +11,16 @@ use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
 use clinker_fakes::keystone::{Project, Region, User};
 use clinker_fakes::swift::V1User;
-use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
+use clinker_fakes::amqp::listener::{ListenerConfig, listen};
+use clinker_fakes::{BrokerConfig, BrokerFake, KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
 use clinker_manager::api::Api;
-use clinker_manager::bus::client::BusClient;
-use clinker_manager::bus::server::Exchange;
+use clinker_manager::bus::amqp::AmqpBus;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Call, CommitLog, Dump, Request};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
-use clinker_manager::{bus, db};
+use clinker_manager::db;
 use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};
@@ -42,6 +42,7 @@ pub(super) const ZONE: &str = "nova";
 
 const API_HOST: &str = "api";
 pub(super) const DB_HOST: &str = "db";
+const BROKER_HOST: &str = presets::BROKER_HOST;
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
@@ -78,6 +79,7 @@ impl Scene {
             options,
         };
         scene.add_database(world, parts)?;
+        scene.add_broker(world)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
         let (mut tokens, mut disk) = (None, None);
@@ -117,11 +119,37 @@ impl Scene {
         })
     }
 
+    fn add_broker(&mut self, world: &mut dyn World) -> Result<(), RunError> {
+        let config = BrokerConfig {
+            host: BROKER_HOST.to_owned(),
+            user: presets::BROKER_USER.to_owned(),
+            password: presets::BROKER_PASSWORD.to_owned(),
+            vhost: "/".to_owned(),
+        };
+        let broker = BrokerFake::new(config, self.journal.clone());
+        self.targets.insert(BROKER_HOST.to_owned(), broker.clone());
+        add(world, BROKER_HOST, move |env| {
+            let broker = Arc::clone(&broker);
+            async move { broker.serve(env, presets::BROKER_PORT).await.map_err(BoxError::from) }
+        })
+    }
+
     fn add_collector(&self, world: &mut dyn World) -> Result<(), RunError> {
-        let exchange = Arc::new(Exchange::new(Arc::new(EventRecorder(Arc::clone(&self.journal)))));
+        let recorder = Arc::new(EventRecorder(Arc::clone(&self.journal)));
+        let config = ListenerConfig {
+            broker: BROKER_HOST.to_owned(),
+            port: presets::BROKER_PORT,
+            user: presets::BROKER_USER.to_owned(),
+            password: presets::BROKER_PASSWORD.to_owned(),
+            vhost: "/".to_owned(),
+            exchange: self.options.control_exchange.clone(),
+            topics: self.options.topics.clone(),
+            durable: self.options.amqp_durable_queues,
+            heartbeat: Duration::from_secs(self.options.heartbeat_timeout_threshold.max(1)),
+        };
         add(world, COLLECTOR_HOST, move |env| {
-            let exchange = Arc::clone(&exchange);
-            async move { bus::server::serve(exchange, env).await.map_err(BoxError::from) }
+            let (recorder, config) = (Arc::clone(&recorder), config.clone());
+            async move { listen(&config, &env, |message| recorder.collected(message)).await.map_err(BoxError::from) }
         })
     }
 
@@ -204,15 +232,16 @@ impl Scene {
             let env = (parts.env)(env);
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
-            let ports = Ports {
+            let bus = AmqpBus::new(env.clone(), &options);
+            let ports = bus.map(|bus| Ports {
                 db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
-                bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
+                bus: (parts.bus)(Arc::new(GatedBus { inner: bus, gate: gate.clone() })),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
-            };
-            let service = Service::new(options.clone(), ports);
+            });
+            let service = ports.and_then(|ports| Service::new(options.clone(), ports));
             async move { service?.run().await.map_err(BoxError::from) }
         })
     }
@@ -223,9 +252,10 @@ impl Scene {
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
             let db = Arc::new(DbClient::new(env.clone(), DB_HOST));
-            let bus = Arc::new(BusClient::new(env.clone(), COLLECTOR_HOST));
-            let workload = Workload {
-                api: Api::new(env.clone(), API_HOST, &options, db.clone(), bus),
+            let api = AmqpBus::new(env.clone(), &options)
+                .map(|bus| Api::new(env.clone(), API_HOST, &options, db.clone(), Arc::new(bus)));
+            let workload = api.map(|api| Workload {
+                api,
                 db,
                 env,
                 plan: Arc::clone(&plan),
@@ -234,10 +264,10 @@ impl Scene {
                 tokens: tokens.clone(),
                 journal: Arc::clone(&journal),
                 start: Instant::now(),
-            };
+            });
             let signals = signals.clone();
             async move {
-                workload.run(|| signals.done()).await;
+                workload?.run(|| signals.done()).await;
                 Ok(())
             }
         })
@@ -281,6 +311,7 @@ impl Scene {
         let mut secrets = self.options.secrets();
         secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
         secrets.push(preset("s3", "backup_s3_store_secret_key").to_owned());
+        secrets.push(presets::BROKER_PASSWORD.to_owned());
         secrets.sort();
         secrets.dedup();
         secrets
