@@ -124,21 +124,28 @@ impl Api {
         tokio::join!(biased; outbox, self.unsettled.settle(db, bus));
     }
 
-    /// Check and status change in the database, then the cast. Without an answer the request is settled later.
+    /// Check and status change in the database, then the cast. Without an answer the request is settled later;
+    /// a request that the database has accepted is accepted, also when the broker is away and the cast goes out later.
     async fn request(&self, call: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
         let (name, key) = (call.name(), self.db.new_key());
         let request = Pending { key, id: self.env.rng.uuid(), context: context.into(), method };
         let answer = self.db.call_as(&request.key, call).await;
         self.published.notify_one();
-        let accepted = answer.and_then(|answer| request.accepted(name, answer));
-        let sent = match &accepted {
-            Ok(accepted) => request.cast(self.bus.as_ref(), accepted).await,
-            Err(_) => Ok(()),
+        let accepted = match answer.and_then(|answer| request.accepted(name, answer)) {
+            Err(error) if error.retry => {
+                self.unsettled.add(request);
+                return Err(error);
+            }
+            accepted => accepted?,
         };
-        if [accepted.as_ref().err(), sent.as_ref().err()].into_iter().flatten().any(|error| error.retry) {
-            self.unsettled.add(request);
+        match request.cast(self.bus.as_ref(), &accepted).await {
+            Err(error) if error.retry => {
+                tracing::warn!("the cast for backup {} waits: {error}", accepted.backup.id);
+                self.unsettled.add(request);
+            }
+            sent => sent?,
         }
-        sent.and(accepted).map(|accepted| accepted.backup)
+        Ok(accepted.backup)
     }
 
     fn choice(&self) -> HostChoice {

@@ -2,6 +2,7 @@
 //!
 //! Order at start (D2): registration; then attempt 1 and clean-up at once; requests when clean-up is done.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::bus::{Bus, Cast, Method};
+use crate::bus::{Backoff, Bus, Cast, Method};
 use crate::db::{Call, Db};
 use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
@@ -23,6 +24,9 @@ use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, res
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
+
+/// How many casts that were taken are remembered.
+const REMEMBERED: usize = 64;
 
 /// Makes a driver; a new one for each attempt.
 pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + Sync>;
@@ -45,8 +49,8 @@ pub struct Service {
     lifecycle: Arc<dyn Lifecycle>,
     drivers: DriverFactory,
     started: Instant,
-    /// The id of the cast that was taken last.
-    last_taken: Mutex<Option<String>>,
+    /// Ids of the casts that were taken last.
+    taken: Mutex<VecDeque<String>>,
 }
 
 impl Service {
@@ -63,7 +67,7 @@ impl Service {
             lifecycle,
             drivers,
             started: Instant::now(),
-            last_taken: Mutex::default(),
+            taken: Mutex::default(),
         })
     }
 
@@ -218,15 +222,17 @@ impl Service {
     /// Takes casts from this host's queue, each into a task of its own.
     async fn take_requests(&self, tasks: &mut JoinSet<()>) -> Result<()> {
         let manager = &self.manager;
+        let mut backoff = Backoff::default();
         loop {
             let mut queue = match manager.bus.consume(&manager.options.host).await {
                 Ok(queue) => queue,
                 Err(error) => {
                     tracing::warn!("cannot open the request queue: {error}");
-                    sleep(Duration::from_secs(1)).await;
+                    sleep(backoff.failed()).await;
                     continue;
                 }
             };
+            backoff.succeeded();
             loop {
                 let cast = tokio::select! {
                     biased;
@@ -261,7 +267,7 @@ impl Service {
         }
         queue.acknowledge().await?;
         // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
-        *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
+        self.remember(cast.id.clone());
         let context = cast.context.into();
         let id = cast.backup_id;
         self.manager.env.tasks.spawn_in(tasks, async move {
@@ -275,9 +281,18 @@ impl Service {
         Ok(())
     }
 
-    /// Whether this is not the cast that was taken last: only the oldest of a queue can come twice.
+    /// Whether this is not one of the casts that were taken: one comes twice when its acknowledgement was lost, or when
+    /// its sender did not hear that the broker had it.
     fn is_new(&self, cast: &Cast) -> bool {
-        self.last_taken.lock().expect("no panic while the lock is held").as_ref() != Some(&cast.id)
+        !self.taken.lock().expect("no panic while the lock is held").contains(&cast.id)
+    }
+
+    fn remember(&self, id: String) {
+        let mut taken = self.taken.lock().expect("no panic while the lock is held");
+        taken.push_back(id);
+        if taken.len() > REMEMBERED {
+            taken.pop_front();
+        }
     }
 }
 

@@ -126,7 +126,8 @@ pub fn names() -> Vec<&'static str> {
 impl Preset {
     /// The world's hosts that a fault may name.
     pub fn hosts(&self, backup_hosts: u32) -> Vec<String> {
-        let fixed = ["api", "db", "volume", BROKER_HOST, "collector"].iter().chain(self.servers).map(|host| (*host).to_owned());
+        let fixed =
+            ["api", "db", "volume", BROKER_HOST, "collector"].iter().chain(self.servers).map(|host| (*host).to_owned());
         fixed.chain((1..=backup_hosts).map(|index| format!("backup-host-{index}"))).collect()
     }
 

@@ -166,4 +166,12 @@ pub static MUTANTS: &[Mutant] = &[
         checker: "secrets",
         plant: ports::token_logged,
     },
+    Mutant {
+        name: "confirm-ignored",
+        about: "a notification counts as delivered before the broker has confirmed it",
+        scenario: "broker/away-during-create",
+        driver: "swift",
+        checker: "collected",
+        plant: ports::confirm_ignored,
+    },
 ];

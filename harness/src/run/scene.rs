@@ -9,18 +9,20 @@ use std::time::Duration;
 use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
+use clinker_fakes::amqp::listener::{ListenerConfig, listen};
 use clinker_fakes::keystone::{Project, Region, User};
 use clinker_fakes::swift::V1User;
-use clinker_fakes::amqp::listener::{ListenerConfig, listen};
-use clinker_fakes::{BrokerConfig, BrokerFake, KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
+use clinker_fakes::{
+    BrokerConfig, BrokerFake, KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3,
+};
 use clinker_manager::api::Api;
 use clinker_manager::bus::amqp::AmqpBus;
+use clinker_manager::db;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Call, CommitLog, Dump, Request};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
-use clinker_manager::db;
 use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};

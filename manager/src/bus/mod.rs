@@ -3,6 +3,7 @@
 //! [`amqp`] carries it to a broker, where each manager has a queue that outlives it.
 
 pub mod amqp;
+mod backoff;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use clinker_drivers::{RequestContext, Secret};
 
 use crate::Result;
 use crate::model::BackupStatus;
+pub(crate) use backoff::Backoff;
 
 #[async_trait]
 pub trait Bus: Send + Sync {

@@ -135,9 +135,7 @@ impl Link {
         };
         match start_ok.mechanism.as_str() {
             "PLAIN" if right => Ok(()),
-            "PLAIN" if understands_refusal(&start_ok.client_properties) => {
-                Err(End::Refused(Refusal::login(), 10, 11))
-            }
+            "PLAIN" if understands_refusal(&start_ok.client_properties) => Err(End::Refused(Refusal::login(), 10, 11)),
             "PLAIN" => Err(End::Gone),
             other => Err(End::Refused(Refusal::command(format!("unknown authentication mechanism '{other}'")), 10, 11)),
         }

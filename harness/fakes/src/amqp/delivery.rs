@@ -127,12 +127,7 @@ impl State {
     }
 
     /// Takes one message out of a queue, for `basic.get`; with it how many are left.
-    pub fn get(
-        &mut self,
-        at: (u64, u16),
-        name: &str,
-        no_ack: bool,
-    ) -> Result<Option<(u64, Waiting, u32)>, Refusal> {
+    pub fn get(&mut self, at: (u64, u16), name: &str, no_ack: bool) -> Result<Option<(u64, Waiting, u32)>, Refusal> {
         let queue = self.accessible(at.0, name)?;
         let Some(waiting) = queue.ready.pop_front() else { return Ok(None) };
         let left = queue.ready.len() as u32;

@@ -138,9 +138,7 @@ async fn open(config: &ListenerConfig, env: &Env) -> Result<Session, &'static st
     session.send(config, connection(connection::AMQPMethod::TuneOk(tuned))).await?;
     let open = connection::Open { virtual_host: config.vhost.as_str().into() };
     session.ask(config, connection(connection::AMQPMethod::Open(open))).await?;
-    session
-        .ask(config, method(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))))
-        .await?;
+    session.ask(config, method(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})))).await?;
     let queues = config.topics.iter().flat_map(|topic| PRIORITIES.map(|priority| format!("{topic}.{priority}")));
     let queues: Vec<String> = queues.collect();
     for name in &queues {

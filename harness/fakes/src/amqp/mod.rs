@@ -170,7 +170,9 @@ impl FaultTarget for BrokerFake {
             Fault::Silent(_) | Fault::WrongCredentials(_) => {}
             Fault::Slow(slow) if slow.bytes_per_second == 0 => {}
             Fault::Slow(_) => return Err("apply fault `slow`: the broker has only a `delay`".to_owned()),
-            other => return Err(format!("apply fault `{}`: the broker has silent, slow, wrong_credentials", other.name())),
+            other => {
+                return Err(format!("apply fault `{}`: the broker has silent, slow, wrong_credentials", other.name()));
+            }
         }
         self.faults.begin(id, fault)
     }

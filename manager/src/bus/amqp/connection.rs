@@ -67,7 +67,7 @@ impl Connection {
         let (sender, incoming) = mpsc::unbounded_channel();
         let task = env.tasks.spawn(attend(reader, Arc::clone(&writer), sender, heartbeat)).abort_handle();
         let mut connection = Connection { writer, incoming, task, frame_max };
-        connection.ask(AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await?;
+        connection.ask(vec![AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))]).await?;
         Ok(connection)
     }
 
@@ -86,14 +86,20 @@ impl Connection {
         }
     }
 
-    /// Sends a method and takes its answer.
-    pub async fn ask(&mut self, method: AMQPClass) -> Result<AMQPClass> {
-        self.send(&[AMQPFrame::Method(CHANNEL, method)]).await?;
-        loop {
-            if let AMQPFrame::Method(CHANNEL, answer) = self.next().await? {
-                return Ok(answer);
+    /// Sends methods, all at once, and takes their answers.
+    pub async fn ask(&mut self, methods: Vec<AMQPClass>) -> Result<()> {
+        let frames: Vec<AMQPFrame> = methods.iter().map(|method| AMQPFrame::Method(CHANNEL, method.clone())).collect();
+        self.send(&frames).await?;
+        for asked in methods {
+            let AMQPFrame::Method(CHANNEL, answer) = self.next().await? else { return Err(out_of_turn()) };
+            let ids = |method: &AMQPClass| (method.get_amqp_class_id(), method.get_amqp_method_id());
+            let (class, method) = ids(&asked);
+            // The protocol numbers an answer after its question.
+            if ids(&answer) != (class, method + 1) {
+                return Err(out_of_turn());
             }
         }
+        Ok(())
     }
 }
 
@@ -228,7 +234,7 @@ async fn answer(reader: &mut FrameReader) -> Result<connection::AMQPMethod> {
     }
 }
 
-pub(super) fn out_of_turn() -> Error {
+fn out_of_turn() -> Error {
     Error::transient(Kind::Internal, "broker answered out of turn")
 }
 

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use super::super::{Cast, Consumer};
 use super::connection::{CHANNEL, Connection};
 use super::message::read_cast;
+use super::topology::{
+    binding, fanout_exchange, lasting_queue, one_at_a_time, passing_queue, subscription, topic_exchange,
+};
 use crate::{Error, Kind, Result};
 
 /// What an RPC server listens on (`reference/04` §4.6).
@@ -37,18 +40,18 @@ impl AmqpConsumer {
         let Subscription { exchange, topic, host, unique, durable } = to;
         let (own, fanout) = (format!("{topic}.{host}"), format!("{topic}_fanout"));
         let fanout_queue = format!("{fanout}_{unique}");
-        connection.declare_exchange(exchange, "topic", durable, false).await?;
+        let mut methods = vec![topic_exchange(exchange, durable)?];
         for queue in [topic, &own] {
-            connection.declare_queue(queue, durable, false).await?;
-            connection.bind(queue, exchange, queue).await?;
+            methods.extend([lasting_queue(queue, durable)?, binding(queue, exchange, queue)?]);
         }
-        connection.declare_exchange(&fanout, "fanout", false, true).await?;
-        connection.declare_queue(&fanout_queue, false, true).await?;
-        connection.bind(&fanout_queue, &fanout, topic).await?;
-        connection.one_at_a_time().await?;
+        methods.extend([fanout_exchange(&fanout)?, passing_queue(&fanout_queue)?]);
+        methods.extend([binding(&fanout_queue, &fanout, topic)?, one_at_a_time()]);
+        connection.ask(methods).await?;
+        let mut subscriptions = Vec::new();
         for queue in [topic, &own, &fanout_queue] {
-            connection.consume(queue).await?;
+            subscriptions.push(AMQPFrame::Method(CHANNEL, subscription(queue)?));
         }
+        connection.send(&subscriptions).await?;
         Ok(AmqpConsumer { connection, incoming: None, given: None })
     }
 

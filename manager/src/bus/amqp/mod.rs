@@ -119,13 +119,8 @@ impl Bus for AmqpBus {
 
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
         let unique = format!("{:016x}", self.env.rng.next_u64("amqp"));
-        let subscription = Subscription {
-            exchange: &self.exchange,
-            topic: TOPIC,
-            host,
-            unique: &unique,
-            durable: self.durable,
-        };
+        let subscription =
+            Subscription { exchange: &self.exchange, topic: TOPIC, host, unique: &unique, durable: self.durable };
         let open = async { AmqpConsumer::open(self.connect().await?, subscription).await };
         Ok(Box::new(in_time(open).await?))
     }

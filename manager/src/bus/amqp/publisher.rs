@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use amq_protocol::frame::AMQPFrame;
-use amq_protocol::protocol::{AMQPClass, basic, confirm};
+use amq_protocol::protocol::{AMQPClass, basic};
 use amq_protocol::types::FieldTable;
 
-use super::connection::{CHANNEL, Connection, out_of_turn};
+use super::connection::{CHANNEL, Connection};
 use super::frames::{content, short};
+use super::topology::{binding, confirms, lasting_queue, topic_exchange};
 use crate::{Error, Kind, Result};
 
 pub(super) struct Publisher {
@@ -28,27 +29,28 @@ impl Publisher {
 
     /// Publishes to the queue named like the key, which exists then: nothing is lost for want of a listener.
     pub async fn publish_kept(&mut self, key: &str, body: &[u8]) -> Result<()> {
+        let mut methods = Vec::new();
         if !self.declared.contains(key) {
-            self.connection.declare_exchange(&self.exchange, "topic", self.durable, false).await?;
-            self.connection.declare_queue(key, self.durable, false).await?;
-            self.connection.bind(key, &self.exchange, key).await?;
-            self.declared.insert(key.to_owned());
+            methods.push(topic_exchange(&self.exchange, self.durable)?);
+            methods.push(lasting_queue(key, self.durable)?);
+            methods.push(binding(key, &self.exchange, key)?);
         }
-        self.publish(key, body, false).await
+        self.publish(methods, key, body, false).await?;
+        self.declared.insert(key.to_owned());
+        Ok(())
     }
 
     /// Publishes to whoever has bound the key; `not_found` if nobody has.
     pub async fn publish_to(&mut self, key: &str, body: &[u8]) -> Result<()> {
-        self.publish(key, body, true).await
+        self.publish(Vec::new(), key, body, true).await
     }
 
-    async fn publish(&mut self, key: &str, body: &[u8], mandatory: bool) -> Result<()> {
+    async fn publish(&mut self, mut methods: Vec<AMQPClass>, key: &str, body: &[u8], mandatory: bool) -> Result<()> {
         if !self.confirms {
-            self.connection.declare_exchange(&self.exchange, "topic", self.durable, false).await?;
-            let select = confirm::AMQPMethod::Select(confirm::Select { nowait: false });
-            let AMQPClass::Confirm(_) = self.connection.ask(AMQPClass::Confirm(select)).await? else {
-                return Err(out_of_turn());
-            };
+            methods.extend([topic_exchange(&self.exchange, self.durable)?, confirms()]);
+        }
+        if !methods.is_empty() {
+            self.connection.ask(methods).await?;
             self.confirms = true;
         }
         let publish = basic::AMQPMethod::Publish(basic::Publish {
