@@ -70,7 +70,7 @@ struct World {
     written: Arc<Mutex<Vec<u8>>>,
 }
 
-fn world() -> World {
+async fn world() -> World {
     let (mut env, _) = memory::env();
     let config = BrokerConfig {
         host: "broker".into(),
@@ -83,6 +83,8 @@ fn world() -> World {
     Tasks::Runtime.spawn(async move { drop(serve.await) });
     let written = Arc::default();
     env.net = Arc::new(Tap { inner: env.net, written: Arc::clone(&written) });
+    // It listens from its first turn on.
+    tokio::task::yield_now().await;
     World { env, broker, written }
 }
 
@@ -132,7 +134,7 @@ fn cast(id: &str, method: Method) -> Cast {
 
 #[tokio::test(start_paused = true)]
 async fn a_notification_goes_out_as_oslo_messaging_was_recorded_to_send_it() {
-    let world = world();
+    let world = world().await;
     let (message, text) = recorded();
     world.bus(&[("control_exchange", "cinder")]).notify(&message).await.unwrap();
     let frames = world.frames();
@@ -170,7 +172,7 @@ async fn a_notification_goes_out_as_oslo_messaging_was_recorded_to_send_it() {
 
 #[tokio::test(start_paused = true)]
 async fn topics_and_priorities_have_queues_of_their_own() {
-    let world = world();
+    let world = world().await;
     let bus = world.bus(&[("topics", "notifications, audit")]);
     let (mut message, _) = recorded();
     message["payload"]["display_name"] = json!("Größe \u{1f4be}");
@@ -187,7 +189,7 @@ async fn topics_and_priorities_have_queues_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cast_waits_for_its_manager_and_comes_until_it_is_acknowledged() {
-    let world = world();
+    let world = world().await;
     let bus = world.bus(&[]);
     drop(bus.consume("host-1").await.unwrap());
     for (id, method) in [("1", Method::CreateBackup), ("2", Method::ResetStatus { status: BackupStatus::Error })] {
@@ -206,7 +208,7 @@ async fn a_cast_waits_for_its_manager_and_comes_until_it_is_acknowledged() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_broker_refuses_may_be_tried_again_and_shows_no_secret() {
-    let world = world();
+    let world = world().await;
     let host = world.bus(&[]).cast("never-seen", &cast("1", Method::DeleteBackup)).await.unwrap_err();
     assert_eq!((host.kind, host.retry), (Kind::NotFound, true), "{host}");
     let wrong = world.bus(&[("transport_url", "rabbit://cinder:wrong-secret@broker//")]);
@@ -219,7 +221,7 @@ async fn what_the_broker_refuses_may_be_tried_again_and_shows_no_secret() {
 
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_is_gone_is_found_again() {
-    let world = world();
+    let world = world().await;
     let (message, _) = recorded();
     let away = world.bus(&[("transport_url", "rabbit://cinder:open-sesame@broker:1//")]);
     let error = away.notify(&message).await.unwrap_err();
