@@ -9,6 +9,7 @@ mod nemesis;
 mod ports;
 mod records;
 mod scene;
+mod servers;
 mod volumes;
 mod workload;
 

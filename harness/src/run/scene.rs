@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
-use clinker_fakes::keystone::{Project, Region, User};
-use clinker_fakes::swift::V1User;
-use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
+use clinker_fakes::TokenRegistry;
 use clinker_manager::api::Api;
 use clinker_manager::bus::client::BusClient;
 use clinker_manager::bus::server::Exchange;
@@ -30,6 +27,7 @@ use tokio::time::Instant;
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
 use super::records::{CommitRecorder, EventRecorder};
+use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
@@ -45,7 +43,6 @@ pub(super) const DB_HOST: &str = "db";
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
-const S3_HOST: &str = "s3";
 
 /// What outlives the hosts of a run.
 pub(super) struct Scene {
@@ -81,10 +78,12 @@ impl Scene {
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
         let (mut tokens, mut disk) = (None, None);
-        match scene.back_end {
-            DISK => disk = Some(scene.add_disk(world)),
-            S3_HOST => scene.add_s3(world)?,
-            _ => tokens = scene.add_swift(world)?,
+        if scene.back_end == DISK {
+            disk = Some(scene.add_disk(world));
+        } else {
+            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
+            scene.targets.extend(servers.targets);
+            tokens = servers.client_tokens;
         }
         for number in 1..=scene.plan.backup_hosts {
             scene.add_backup_host(world, parts, number, disk.as_ref())?;
@@ -130,48 +129,6 @@ impl Scene {
         add(world, VOLUME_HOST, move |env| {
             let devices = Arc::clone(&devices);
             async move { devices.serve(env).await.map_err(BoxError::from) }
-        })
-    }
-
-    /// Swift, with Keystone unless the preset uses v1 auth.
-    fn add_swift(&mut self, world: &mut dyn World) -> Result<Option<Arc<TokenRegistry>>, RunError> {
-        let with_keystone = self.plan.driver != "swift";
-        let tokens = TokenRegistry::new(self.journal.clone());
-        let config = SwiftConfig {
-            users: vec![V1User::owner(
-                preset("swift", "backup_swift_user"),
-                preset("swift", "backup_swift_key"),
-                "AUTH_test",
-            )],
-            keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
-            ..SwiftConfig::default()
-        };
-        let swift = SwiftFake::new(config, Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("swift".to_owned(), swift.clone());
-        add(world, "swift", move |env| {
-            let swift = Arc::clone(&swift);
-            async move { swift.serve(env, 8080).await.map_err(BoxError::from) }
-        })?;
-        if !with_keystone {
-            return Ok(None);
-        }
-        let keystone = KeystoneFake::new(keystone_config(), Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("keystone".to_owned(), keystone.clone());
-        add(world, "keystone", move |env| {
-            let keystone = Arc::clone(&keystone);
-            async move { keystone.serve(env, 5000).await.map_err(BoxError::from) }
-        })?;
-        Ok((self.plan.driver == "swift-per-user").then_some(tokens))
-    }
-
-    fn add_s3(&mut self, world: &mut dyn World) -> Result<(), RunError> {
-        let (access, secret) = (preset("s3", "backup_s3_store_access_key"), preset("s3", "backup_s3_store_secret_key"));
-        let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
-        let server = S3Fake::new(config, self.journal.clone());
-        self.targets.insert(S3_HOST.to_owned(), server.clone());
-        add(world, S3_HOST, move |env| {
-            let server = Arc::clone(&server);
-            async move { server.serve(env, 8080).await.map_err(BoxError::from) }
         })
     }
 
@@ -279,8 +236,7 @@ impl Scene {
     /// Configured secrets.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.options.secrets();
-        secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
-        secrets.push(preset("s3", "backup_s3_store_secret_key").to_owned());
+        secrets.extend(servers::secrets());
         secrets.sort();
         secrets.dedup();
         secrets
@@ -315,7 +271,7 @@ impl Scene {
 }
 
 /// Adds a host whose process is made by `software`.
-fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
+pub(super) fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
 where
     F: Fn(Env) -> Fut + 'static,
     Fut: Future<Output = Result<(), BoxError>> + 'static,
@@ -350,27 +306,6 @@ fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64) -> Request {
 /// The host of a preset's back end.
 fn back_end(driver: &str) -> &'static str {
     presets::preset(driver).map_or("swift", |preset| preset.store)
-}
-
-/// What a preset configures, which is what its servers accept: a scenario that overrides it is refused by them.
-fn preset(name: &str, option: &str) -> &'static str {
-    let preset = presets::preset(name).expect("the presets named here exist");
-    preset.options.iter().find(|(known, _)| *known == option).map_or("", |(_, value)| value)
-}
-
-fn keystone_config() -> KeystoneConfig {
-    KeystoneConfig {
-        users: vec![User::member(
-            "backup-user-id",
-            preset("swift-v3", "backup_swift_user"),
-            preset("swift-v3", "backup_swift_key"),
-            PROJECT,
-        )],
-        projects: vec![Project { id: PROJECT.to_owned(), name: preset("swift-v3", "backup_swift_project").to_owned() }],
-        regions: vec![Region { name: "RegionOne".to_owned(), object_store: "http://swift:8080".to_owned() }],
-        token_life: Duration::from_secs(3600),
-        ..KeystoneConfig::default()
-    }
 }
 
 struct Recorder {
