@@ -14,7 +14,7 @@ use clinker_manager::bus::client::BusClient;
 use clinker_manager::bus::server::Exchange;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
-use clinker_manager::db::{Call, CommitLog, Dump, Request};
+use clinker_manager::db::{Call, CommitLog, Dump, Request, service_id};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
 use clinker_manager::{bus, db};
@@ -31,18 +31,26 @@ use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
-use crate::loader::presets;
+use crate::loader::{own_disk, presets};
 
 /// The client of every scenario.
 pub(super) const USER: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
 pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
-pub(super) const ZONE: &str = "nova";
 
 const API_HOST: &str = "api";
 pub(super) const DB_HOST: &str = "db";
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
+
+/// A process of the backup service.
+#[derive(Clone, Copy)]
+struct Process {
+    /// Of its host, from 1.
+    number: u32,
+    /// From 0.
+    worker: u32,
+}
 
 /// What outlives the hosts of a run.
 pub(super) struct Scene {
@@ -77,16 +85,19 @@ impl Scene {
         scene.add_database(world, parts)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
-        let (mut tokens, mut disk) = (None, None);
+        let (mut tokens, mut disks) = (None, Vec::new());
         if scene.back_end == DISK {
-            disk = Some(scene.add_disk(world));
+            disks = scene.add_disks(world);
         } else {
             let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
             scene.targets.extend(servers.targets);
             tokens = servers.client_tokens;
         }
         for number in 1..=scene.plan.backup_hosts {
-            scene.add_backup_host(world, parts, number, disk.as_ref())?;
+            let disk = disks.get(number as usize - 1).or(disks.first());
+            for worker in 0..scene.workers() {
+                scene.add_backup_host(world, parts, Process { number, worker }, disk)?;
+            }
         }
         scene.add_api(world, tokens)?;
         Ok(scene)
@@ -94,18 +105,21 @@ impl Scene {
 
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
-        let transitions = Arc::clone(&parts.transitions);
+        let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
+        let zone = default_zone(&self.options);
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
+            let (placement, zone) = (Arc::clone(&placement), zone.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
-                    let mut store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    let store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    let mut store = store.placing(placement);
                     for volume in &plan.volumes {
-                        store.apply(seed_request(&env, volume, plan.gib.0))?;
+                        store.apply(seed_request(&env, volume, plan.gib.0, &zone))?;
                     }
                     // Only this host's first process comes here.
                     let _ = cell.set(Arc::new(Mutex::new(store)));
@@ -132,24 +146,38 @@ impl Scene {
         })
     }
 
-    /// One repository disk for all backup hosts, as over NFS.
-    fn add_disk(&mut self, world: &mut dyn World) -> SimDisk {
-        let disk = world.fabric().new_disk(DISK, &self.options.backup_posix_path);
-        self.targets.insert(DISK.to_owned(), Arc::new(disk.clone()));
-        disk
+    /// One repository disk for all backup hosts, as over NFS, or one for each.
+    fn add_disks(&mut self, world: &mut dyn World) -> Vec<SimDisk> {
+        let own = (1..=self.plan.backup_hosts).map(own_disk);
+        let names: Vec<String> = if self.plan.own_disks { own.collect() } else { vec![DISK.to_owned()] };
+        let add = |name: String| {
+            let disk = world.fabric().new_disk(&name, &self.options.backup_posix_path);
+            self.targets.insert(name, Arc::new(disk.clone()));
+            disk
+        };
+        names.into_iter().map(add).collect()
+    }
+
+    /// `backup_workers`: each is a process with a world's host of its own.
+    fn workers(&self) -> u32 {
+        u32::try_from(self.options.backup_workers).unwrap_or(1).max(1)
     }
 
     fn add_backup_host(
         &self,
         world: &mut dyn World,
         parts: &Parts,
-        number: u32,
+        process: Process,
         disk: Option<&SimDisk>,
     ) -> Result<(), RunError> {
-        let host = format!("backup-host-{number}");
+        let own = format!("backup-host-{}", process.number);
+        let host = service_id(&own, process.worker);
         let gate = world.gate(&host);
         let fs = disk.map(|disk| disk.mount(&host));
-        let options = Options { host: host.clone(), ..self.options.clone() };
+        let zone = self.plan.zones.get(&own).unwrap_or(&self.options.storage_availability_zone).clone();
+        let options = Options { host: own, storage_availability_zone: zone, ..self.options.clone() };
+        // Its probe object is its own: two workers that check at once do not meet.
+        let driver_options = Options { host: host.clone(), ..options.clone() };
         let (parts, journal, devices) = (parts.clone(), Arc::clone(&self.journal), Arc::clone(&self.devices));
         let calls = Arc::new(AtomicU64::new(0));
         let name = host.clone();
@@ -161,11 +189,13 @@ impl Scene {
             let env = (parts.env)(env);
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
+            let bus = BusClient::new(env.clone(), COLLECTOR_HOST).consuming_as(&name);
             let ports = Ports {
+                worker: process.worker,
                 db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
-                bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
+                bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
-                drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder),
+                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
             };
@@ -189,6 +219,7 @@ impl Scene {
                 names: Arc::clone(&names),
                 devices: Arc::clone(&devices),
                 tokens: tokens.clone(),
+                zone: default_zone(&options),
                 journal: Arc::clone(&journal),
                 start: Instant::now(),
             };
@@ -289,18 +320,24 @@ fn options_of(plan: &Plan) -> Result<Options, RunError> {
     Ok(options)
 }
 
-fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64) -> Request {
+fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64, zone: &str) -> Request {
     let row = VolumeRow {
         id: volume.id.clone(),
         display_name: Some(volume.name.clone()),
         size: volume.size.0.div_ceil(gib).max(1),
         status: VolumeStatus::parse(&volume.status).unwrap_or(VolumeStatus::Available),
         previous_status: None,
-        availability_zone: ZONE.to_owned(),
+        availability_zone: volume.zone.clone().unwrap_or_else(|| zone.to_owned()),
+        host: volume.host.clone(),
         src_backup_id: None,
     };
     let key = format!("seed {}", volume.id);
     Request { key, now: Stamp(env.clock.now()), call: Call::VolumeCreate { volume: row } }
+}
+
+/// The zone of volumes that name none.
+fn default_zone(options: &Options) -> String {
+    options.default_availability_zone.as_ref().unwrap_or(&options.storage_availability_zone).clone()
 }
 
 /// The host of a preset's back end.
