@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod bus;
+mod casts;
 mod cleanup;
 mod create;
 pub mod db;
@@ -21,7 +22,6 @@ mod restore;
 pub mod service;
 pub mod state;
 pub mod transitions;
-mod unsettled;
 pub mod volumes;
 pub mod wire;
 
