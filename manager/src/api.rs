@@ -112,6 +112,13 @@ impl Api {
         self.ask(Call::ServiceList { service_down_time: self.service_down_time }).await
     }
 
+    /// Makes this process known to the database as the newest of its host; requests do so by themselves.
+    ///
+    /// From its answer on, what earlier processes still have under way changes nothing.
+    pub async fn register(&self) -> Result<()> {
+        self.casts.register(self.db.as_ref()).await
+    }
+
     /// Delivers what the API itself has emitted and the casts of its requests, also what the process before this one
     /// left, and settles requests whose outcome is unknown; for ever.
     pub async fn deliver(&self) {
