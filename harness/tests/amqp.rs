@@ -144,8 +144,7 @@ async fn a_notification_goes_out_as_oslo_messaging_was_recorded_to_send_it() {
         .filter(|(kind, _)| *kind == 1)
         .map(|(_, payload)| [0, 2].map(|at| u16::from_be_bytes([payload[at], payload[at + 1]])))
         .collect();
-    let expected =
-        [[10, 11], [10, 31], [10, 40], [20, 10], [40, 10], [50, 10], [50, 20], [40, 10], [85, 10], [60, 40]];
+    let expected = [[10, 11], [10, 31], [10, 40], [20, 10], [40, 10], [50, 10], [50, 20], [40, 10], [85, 10], [60, 40]];
     assert_eq!(methods, expected);
     // Class 60, weight 0, the length; then flags and content_type, content_encoding, headers, delivery_mode, priority.
     let (_, header) = frames.iter().find(|(kind, _)| *kind == 2).unwrap();

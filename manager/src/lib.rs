@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod bus;
+mod casts;
 mod cleanup;
 mod create;
 pub mod db;
@@ -16,13 +17,14 @@ pub mod model;
 pub mod notify;
 mod operation;
 mod outbox;
+pub mod placement;
 mod reset;
 mod restore;
 pub mod service;
 pub mod state;
 pub mod transitions;
-mod unsettled;
 pub mod volumes;
 pub mod wire;
+mod workers;
 
 pub use clinker_drivers::{Error, Kind, Result};

@@ -2,8 +2,7 @@
 //!
 //! Order at start (D2): registration; then attempt 1 and clean-up at once; requests when clean-up is done.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clinker_drivers::{BackupDriver, Options, registry};
@@ -20,13 +19,10 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
-use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore};
+use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
-
-/// How many casts that were taken are remembered.
-const REMEMBERED: usize = 64;
 
 /// Makes a driver; a new one for each attempt.
 pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + Sync>;
@@ -34,6 +30,8 @@ pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + 
 /// The outside of a service: what it is given at construction.
 #[derive(Clone)]
 pub struct Ports {
+    /// Which of the workers that share the host's name this is, from 0 (`backup_workers`).
+    pub worker: u32,
     pub env: Env,
     pub db: Arc<dyn Db>,
     pub bus: Arc<dyn Bus>,
@@ -49,8 +47,6 @@ pub struct Service {
     lifecycle: Arc<dyn Lifecycle>,
     drivers: DriverFactory,
     started: Instant,
-    /// Ids of the casts that were taken last.
-    taken: Mutex<VecDeque<String>>,
 }
 
 impl Service {
@@ -59,16 +55,9 @@ impl Service {
         options.validate()?;
         let driver = registry::find(&options.backup_driver)?;
         let timing = Timing::of(&options);
-        let Ports { env, db, bus, volumes, drivers, lifecycle } = ports;
-        let manager = Manager::new(options, driver.class_path, env, db, bus, volumes);
-        Ok(Service {
-            manager: Arc::new(manager),
-            timing,
-            lifecycle,
-            drivers,
-            started: Instant::now(),
-            taken: Mutex::default(),
-        })
+        let (lifecycle, drivers) = (Arc::clone(&ports.lifecycle), Arc::clone(&ports.drivers));
+        let manager = Manager::new(options, driver.class_path, ports);
+        Ok(Service { manager: Arc::new(manager), timing, lifecycle, drivers, started: Instant::now() })
     }
 
     /// Runs until its process ends; an error ends it.
@@ -94,7 +83,7 @@ impl Service {
         let manager = &self.manager;
         Call::ServiceRegister {
             host: manager.options.host.clone(),
-            worker: 0,
+            worker: manager.worker,
             driver: manager.class_path.to_owned(),
             availability_zone: manager.options.storage_availability_zone.clone(),
         }
@@ -181,7 +170,14 @@ impl Service {
             seconds: (ended.ended - ended.started).as_secs_f64(),
             next_attempt_in,
         };
-        let call = Call::ServiceAttempt { host: self.manager.options.host.clone(), worker: 0, attempt };
+        let manager = &self.manager;
+        let driver = manager.driver().filter(|_| ended.ok);
+        let call = Call::ServiceAttempt {
+            host: manager.options.host.clone(),
+            worker: manager.worker,
+            attempt,
+            host_bound: driver.map(|driver| driver.capabilities().host_bound),
+        };
         self.manager.insist(&call).await;
     }
 
@@ -208,7 +204,7 @@ impl Service {
                 () = sleep_until(next) => {}
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
-            let call = Call::ServiceHeartbeat { host, worker: 0, working };
+            let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
             if let Err(error) = self.manager.db.call(call).await {
                 tracing::error!("heartbeat failed: {error}");
             }
@@ -224,6 +220,7 @@ impl Service {
         let manager = &self.manager;
         let mut backoff = Backoff::default();
         loop {
+            reaping(tasks, workers::turn(manager, true)).await?;
             let mut queue = match manager.bus.consume(&manager.options.host).await {
                 Ok(queue) => queue,
                 Err(error) => {
@@ -234,17 +231,18 @@ impl Service {
             };
             backoff.succeeded();
             loop {
-                let cast = tokio::select! {
-                    biased;
-                    Some(ended) = tasks.join_next() => {
-                        ended.map_err(|error| Error::new(Kind::Internal, "an operation panicked").with_source(error))?;
-                        continue;
+                let next = async {
+                    tokio::select! {
+                        biased;
+                        () = workers::turn_lost(manager) => None,
+                        cast = queue.next() => Some(cast),
                     }
-                    cast = queue.next() => cast,
                 };
-                let taken = match cast {
-                    Ok(cast) => self.take(cast, tasks, queue.as_mut()).await,
-                    Err(error) => Err(error),
+                let taken = match reaping(tasks, next).await? {
+                    Some(Ok(cast)) if workers::may_take(manager).await => self.take(cast, tasks, queue.as_mut()).await,
+                    // What was delivered goes back to the queue with the connection.
+                    None | Some(Ok(_)) => break,
+                    Some(Err(error)) => Err(error),
                 };
                 if let Err(error) = taken {
                     tracing::warn!("the request queue broke: {error}");
@@ -261,37 +259,35 @@ impl Service {
             reset::reset_status(&manager, &cast, status).await?;
             return queue.acknowledge().await;
         }
-        if !self.is_new(&cast) {
-            tracing::warn!("a cast for backup {} came again: its acknowledgement was lost", cast.backup_id);
-            return queue.acknowledge().await;
-        }
+        let is_mine = workers::take(&manager, &cast).await?;
         queue.acknowledge().await?;
-        // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
-        self.remember(cast.id.clone());
-        let context = cast.context.into();
-        let id = cast.backup_id;
+        if !is_mine {
+            tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
+            return Ok(());
+        }
+        // From here on it is this process's. One that comes again finds that it has begun.
         self.manager.env.tasks.spawn_in(tasks, async move {
             match cast.method {
-                Method::CreateBackup => create::create_backup(&manager, &context, &id).await,
-                Method::RestoreBackup => restore::restore_backup(&manager, &context, &id).await,
-                Method::DeleteBackup => delete::delete_backup(&manager, &context, &id).await,
+                Method::CreateBackup => create::create_backup(&manager, cast).await,
+                Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
+                Method::DeleteBackup => delete::delete_backup(&manager, cast).await,
                 Method::ResetStatus { .. } => {}
             }
         });
         Ok(())
     }
+}
 
-    /// Whether this is not one of the casts that were taken: one comes twice when its acknowledgement was lost, or when
-    /// its sender did not hear that the broker had it.
-    fn is_new(&self, cast: &Cast) -> bool {
-        !self.taken.lock().expect("no panic while the lock is held").contains(&cast.id)
-    }
-
-    fn remember(&self, id: String) {
-        let mut taken = self.taken.lock().expect("no panic while the lock is held");
-        taken.push_back(id);
-        if taken.len() > REMEMBERED {
-            taken.pop_front();
+/// Waits for `future`; a task that panicked meanwhile ends the process.
+async fn reaping<T>(tasks: &mut JoinSet<()>, future: impl Future<Output = T>) -> Result<T> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => {
+                ended.map_err(|error| Error::new(Kind::Internal, "an operation panicked").with_source(error))?;
+            }
+            done = &mut future => return Ok(done),
         }
     }
 }

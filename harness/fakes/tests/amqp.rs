@@ -142,12 +142,8 @@ impl Client {
     }
 
     async fn publish(&mut self, exchange: &str, key: &str, mode: u8, body: &str) {
-        let publish = basic::Publish {
-            exchange: exchange.into(),
-            routing_key: key.into(),
-            mandatory: true,
-            immediate: false,
-        };
+        let publish =
+            basic::Publish { exchange: exchange.into(), routing_key: key.into(), mandatory: true, immediate: false };
         self.send(method(AMQPClass::Basic(basic::AMQPMethod::Publish(publish)))).await;
         let properties = AMQPProperties::default().with_delivery_mode(mode);
         self.send(AMQPFrame::Header(1, AMQPContentHeader { class_id: 60, body_size: body.len() as u64, properties }))

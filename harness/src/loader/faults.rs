@@ -39,6 +39,10 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, index: &str, fault: &Fault) {
+        if super::hosts::needs_one_store(fault) && !self.scenario.shared_disk {
+            let message = format!("`{}` needs one store for all backup hosts: `shared_disk` is false", fault.name());
+            self.wrong(&["fault", index, fault.name()], message);
+        }
         for (key, host) in fault.hosts() {
             self.host(&["fault", index, fault.name(), key], fault, &host);
         }
@@ -46,18 +50,18 @@ impl Checker<'_> {
 
     fn host(&mut self, path: &[&str], fault: &Fault, host: &str) {
         for preset in self.presets.clone() {
-            let hosts = preset.hosts(self.scenario.backup_hosts);
+            let hosts = super::hosts::of_world(self.scenario, preset);
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
             if !hosts.contains(&host) {
                 let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
                 return self.wrong(path, message);
             }
-            let disk = host == "store" && preset.store == "store";
+            let disk = super::hosts::is_disk(self.scenario, preset, host);
             let http = preset.servers.contains(&host) && !disk;
             if disk && !matches!(fault, Fault::Slow(_) | Fault::Silent(_) | Fault::ReadOnly(_)) {
                 let (name, driver) = (fault.name(), preset.name);
                 let message =
-                    format!("`{name}` does not apply to `store` of {driver}, a disk: it has slow, silent, read_only");
+                    format!("`{name}` does not apply to `{host}` of {driver}, a disk: it has slow, silent, read_only");
                 return self.wrong(path, message);
             }
             let login = host == BROKER_HOST && matches!(fault, Fault::WrongCredentials(_));
@@ -189,13 +193,15 @@ impl Checker<'_> {
 #[rustfmt::skip]
 const POINTS: &[&str] = &[
     "bus.acknowledge", "bus.cast", "bus.consume", "bus.notify",
-    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.backup_get",
-    "db.cleanup_list", "db.cleanup_one", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
+    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
+    "db.api_withdraw", "db.backup_get", "db.casts_sent", "db.casts_unsent", "db.cleanup_list", "db.cleanup_one", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
     "db.service_list", "db.service_register", "db.volume_create", "db.volume_get",
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
     "fs.sync_dir", "fs.write",
+    "http.delete", "http.get", "http.head", "http.list", "http.other", "http.post", "http.put",
     "net.connect",
+    "store.check", "store.delete", "store.discard_partial", "store.get", "store.list", "store.put", "store.put_container",
     "volumes.attach", "volumes.detach",
 ];
 /// Hosts that others connect to, whatever the driver.

@@ -63,7 +63,8 @@ pub async fn run(args: &Args) -> Result<bool> {
     let (history, golden) = play(args)?;
     let messages = outbox(&history);
     let env = clinker_env::real::env();
-    let venv = args.venv.clone().or_else(default_venv).context("find a place for Python: neither --venv nor HOME is set")?;
+    let venv =
+        args.venv.clone().or_else(default_venv).context("find a place for Python: neither --venv nor HOME is set")?;
     rabbit::install(&venv).await?;
     let rabbit = Rabbit::start(&env).await?;
     eprintln!("# RabbitMQ {} is up", rabbit.version);

@@ -3,6 +3,7 @@
 //! [`sqlite::Store`] executes calls; [`server`] and [`client`] carry them over the network as JSON lines.
 
 mod api;
+mod casts;
 mod cleanup;
 pub mod client;
 mod operation;
@@ -10,6 +11,7 @@ mod outbox;
 pub mod server;
 mod service;
 pub mod sqlite;
+mod work;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,8 @@ use crate::notify::Attempt;
 use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
+pub use casts::{ApiRequest, Outgoing, Sender};
+pub use service::service_id;
 pub use sqlite::{Change, Commit, CommitLog, Queued};
 
 /// The port. Answers are JSON; [`ask`] gives them their type.
@@ -65,6 +69,9 @@ pub enum Call {
         host: String,
         worker: u32,
         attempt: Attempt,
+        /// What the driver declares, once it has worked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host_bound: Option<bool>,
     },
     ServiceHeartbeat {
         host: String,
@@ -108,6 +115,21 @@ pub enum Call {
         /// The key of that call.
         withdrawn: String,
     },
+    /// One of the four calls above and the cast that follows from it, in one transaction. → [`Deleted`]; null if a later
+    /// process of that API has started, and nothing has changed
+    Api(Box<ApiRequest>),
+    /// A process of an API host starts: requests of its predecessors that still come are void.
+    ApiStarted {
+        sender: Sender,
+    },
+    /// → `Vec<Outgoing>`, oldest first: what the API on `host` has not handed to the bus
+    CastsUnsent {
+        host: String,
+    },
+    /// The bus has these.
+    CastsSent {
+        ids: Vec<String>,
+    },
 
     /// → [`Begun`]
     OpBegin(Begin),
@@ -132,11 +154,30 @@ pub enum Call {
     /// → `Vec<String>`: ids of this host's unfinished backups.
     CleanupList {
         host: String,
+        #[serde(default, skip_serializing_if = "Share::is_whole")]
+        share: Share,
     },
     /// → [`Cleaned`]
     CleanupOne {
         backup_id: String,
         host: String,
+        #[serde(default, skip_serializing_if = "Share::is_whole")]
+        share: Share,
+    },
+
+    /// A worker of several takes a cast. → whether it is to run it
+    WorkTake(Taking),
+    /// → `Vec<Operation>`: the operations of the backup that this worker cleans up
+    WorkOf {
+        backup_id: String,
+        host: String,
+        share: Share,
+    },
+    /// → `Vec<Operation>`: what another worker of the host, one that is up, is doing with the backup
+    WorkElsewhere {
+        backup_id: String,
+        host: String,
+        worker: u32,
     },
 
     /// → `Vec<Queued>`, oldest first
@@ -183,7 +224,11 @@ impl Call {
                 | Call::ServiceList { .. }
                 | Call::OpStatus { .. }
                 | Call::CleanupList { .. }
+                | Call::WorkTake(_)
+                | Call::WorkOf { .. }
+                | Call::WorkElsewhere { .. }
                 | Call::OutboxFetch { .. }
+                | Call::CastsUnsent { .. }
                 | Call::BackupGet { .. }
                 | Call::VolumeGet { .. }
                 | Call::Dump
@@ -203,6 +248,10 @@ impl Call {
             Call::ApiDelete { force: true, .. } => "api_force_delete",
             Call::ApiResetStatus { .. } => "api_reset_status",
             Call::ApiWithdraw { .. } => "api_withdraw",
+            Call::Api(asked) => asked.request.name(),
+            Call::ApiStarted { .. } => "api_started",
+            Call::CastsUnsent { .. } => "casts_unsent",
+            Call::CastsSent { .. } => "casts_sent",
             Call::OpBegin(_) => "op_begin",
             Call::OpSaveLocation { .. } => "op_save_location",
             Call::OpStatus { .. } => "op_status",
@@ -210,6 +259,9 @@ impl Call {
             Call::OpFinish(_) => "op_finish",
             Call::CleanupList { .. } => "cleanup_list",
             Call::CleanupOne { .. } => "cleanup_one",
+            Call::WorkTake(_) => "work_take",
+            Call::WorkOf { .. } => "work_of",
+            Call::WorkElsewhere { .. } => "work_elsewhere",
             Call::OutboxFetch { .. } => "outbox_fetch",
             Call::OutboxDelivered { .. } => "outbox_delivered",
             Call::BackupGet { .. } => "backup_get",
@@ -229,6 +281,9 @@ pub struct HostChoice {
     pub service_down_time: u64,
     /// A random number that picks among the eligible hosts.
     pub pick: u64,
+    /// `backup_use_same_host`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same_host: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -283,6 +338,9 @@ pub struct Begin {
     pub status: Option<BackupStatus>,
     /// What else this manager is doing with the backup. Whatever is open beside it has lost its process.
     pub running_here: Vec<Operation>,
+    /// Id of the cast that asks for it: one that comes again, be it to another process, begins nothing.
+    #[serde(default)]
+    pub cast: Option<String>,
 }
 
 /// Answer of [`Call::OpBegin`].
@@ -290,6 +348,9 @@ pub struct Begin {
 pub struct Begun {
     /// The request has ended here already; its events are out.
     pub ended: Option<Case>,
+    /// The cast has been begun before: there is nothing to do.
+    #[serde(default)]
+    pub again: bool,
     pub backup: BackupRow,
     /// The source or target.
     pub volume: Option<VolumeRow>,
@@ -307,6 +368,40 @@ pub struct Finish {
     pub error: Option<String>,
     /// For a create: data objects written.
     pub object_count: u64,
+}
+
+/// One worker's part of what its host has left unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// From 0.
+    pub worker: u32,
+    /// How many workers share the host's name.
+    pub workers: u32,
+}
+
+impl Share {
+    /// Whether there are no others to share with.
+    pub fn is_whole(&self) -> bool {
+        self.workers <= 1
+    }
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { worker: 0, workers: 1 }
+    }
+}
+
+/// A worker of several takes a cast, before it acknowledges it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taking {
+    pub backup_id: String,
+    pub operation: Operation,
+    pub cast_id: String,
+    pub host: String,
+    pub worker: u32,
+    /// Nanoseconds.
+    pub service_down_time: u64,
 }
 
 /// Answer of [`Call::CleanupOne`].
@@ -351,6 +446,15 @@ pub struct Request {
 pub enum Answer {
     Ok(Value),
     Err(WireError),
+}
+
+impl From<Answer> for Result<Value> {
+    fn from(answer: Answer) -> Result<Value> {
+        match answer {
+            Answer::Ok(value) => Ok(value),
+            Answer::Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// An [`Error`] without its source.

@@ -17,6 +17,11 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
+        if let Some(cast) = &begin.cast
+            && !self.begins(cast)?
+        {
+            return Ok(Begun { ended: None, again: true, backup, volume: None, chain: Vec::new() });
+        }
         // A delete that another host began and did not end goes on here.
         if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
@@ -32,7 +37,7 @@ impl Tx<'_> {
         if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
             self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
             let volume = self.volume_of(operation, &backup)?;
-            return Ok(Begun { ended: Some(case), backup, volume, chain: Vec::new() });
+            return Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() });
         }
         if operation == Operation::Create {
             backup.availability_zone.get_or_insert_with(|| begin.availability_zone.clone());
@@ -42,11 +47,11 @@ impl Tx<'_> {
             self.release_unbegun(&mut backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
-            return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
+            return Ok(Begun { ended: Some(Case::ResetOk), again: false, backup, volume: None, chain: Vec::new() });
         }
         self.save_backup(&mut backup)?;
         let chain = self.chain(&backup)?;
-        Ok(Begun { ended: None, backup, volume, chain })
+        Ok(Begun { ended: None, again: false, backup, volume, chain })
     }
 
     pub(super) fn running(&mut self, call: Call) -> Result<Value> {
@@ -63,8 +68,10 @@ impl Tx<'_> {
             Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
             Call::OpProgress { backup_id, host, event_type, percent } => {
                 let backup = self.backup(&backup_id)?;
-                if backup.host.as_deref() != Some(&*host) && !backup.open_events.contains(&Operation::Create) {
-                    // Another host has taken the backup over and told the end already; nothing follows it.
+                let elsewhere = backup.host.as_deref() != Some(&*host);
+                let is_open = backup.open_events.contains(&Operation::Create);
+                if !is_open && (elsewhere || self.is_work_ended(&backup_id, Operation::Create)?) {
+                    // Another host or worker has taken the backup over and told the end already; nothing follows it.
                     return Err(Error::cancelled());
                 }
                 self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
@@ -93,8 +100,10 @@ impl Tx<'_> {
 
     /// A force delete that its backup's host did not live to get: what was open there is closed here (D5).
     fn close_orphans(&mut self, backup: &mut BackupRow, begin: &Begin) -> Result<()> {
+        let beside = self.work_beside(&backup.id, &begin.host, None)?;
         for operation in [Operation::Create, Operation::Restore] {
-            if backup.open_events.contains(&operation) && !begin.running_here.contains(&operation) {
+            let runs = begin.running_here.contains(&operation) || beside.contains(&operation);
+            if backup.open_events.contains(&operation) && !runs {
                 let volume = self.volume_of(operation, backup)?;
                 let case = ending(operation, backup.status, true);
                 self.close(case, operation, backup, volume, &begin.host, Some("cancelled"))?;
@@ -148,6 +157,7 @@ impl Tx<'_> {
             ReasonChange::Cleared => backup.fail_reason = None,
             ReasonChange::Set => backup.fail_reason = reason.clone(),
         }
+        self.work_ended(&backup.id, operation)?;
         let was_open = backup.open_events.contains(&operation);
         backup.open_events.retain(|open| *open != operation);
         match outcome.backup {
