@@ -207,4 +207,12 @@ pub static MUTANTS: &[Mutant] = &[
         checker: "expectations",
         plant: services::clean_up_takes_the_neighbours_work,
     },
+    Mutant {
+        name: "repeated-under-new-keys",
+        about: "a call whose answer was lost is repeated as a new one",
+        scenario: "database/restart-unanswered-note",
+        driver: "swift",
+        checker: "progress",
+        plant: services::repeated_under_new_keys,
+    },
 ];

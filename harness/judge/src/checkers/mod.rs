@@ -7,6 +7,7 @@ pub mod expectations;
 pub mod faults;
 pub mod health;
 pub mod leftovers;
+pub mod once;
 pub mod operations;
 pub mod payload;
 pub mod placement;
@@ -34,6 +35,7 @@ pub const CHECKERS: &[Checker] = &[
     secrets::CHECKER,
     operations::CHECKER,
     rows::CHECKER,
+    once::CHECKER,
     placement::CHECKER,
     expectations::CHECKER,
     faults::CHECKER,
