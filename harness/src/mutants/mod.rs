@@ -204,7 +204,7 @@ pub static MUTANTS: &[Mutant] = &[
         about: "a worker that starts cleans up what another worker of its host is doing",
         scenario: "services/worker-restarts",
         driver: "swift",
-        checker: "expectations",
+        checker: "placement",
         plant: services::clean_up_takes_the_neighbours_work,
     },
     Mutant {
