@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
-use clinker_fakes::keystone::{Project, Region, User};
-use clinker_fakes::swift::V1User;
-use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
+use clinker_fakes::TokenRegistry;
 use clinker_manager::api::Api;
 use clinker_manager::bus::client::BusClient;
 use clinker_manager::bus::server::Exchange;
@@ -24,12 +21,14 @@ use clinker_manager::{bus, db};
 use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};
-use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
-use tokio::time::Instant;
+use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFuture, World};
 
+use super::gates::{GatedExecutor, GatedStore};
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
+use super::progress::Progress;
 use super::records::{CommitRecorder, EventRecorder};
+use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
@@ -44,7 +43,6 @@ pub(super) const DB_HOST: &str = "db";
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
-const S3_HOST: &str = "s3";
 
 /// A process of the backup service.
 #[derive(Clone, Copy)]
@@ -89,10 +87,12 @@ impl Scene {
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
         let (mut tokens, mut disks) = (None, Vec::new());
-        match scene.back_end {
-            DISK => disks = scene.add_disks(world),
-            S3_HOST => scene.add_s3(world)?,
-            _ => tokens = scene.add_swift(world)?,
+        if scene.back_end == DISK {
+            disks = scene.add_disks(world);
+        } else {
+            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
+            scene.targets.extend(servers.targets);
+            tokens = servers.client_tokens;
         }
         for number in 1..=scene.plan.backup_hosts {
             let disk = disks.get(number as usize - 1).or(disks.first());
@@ -109,11 +109,11 @@ impl Scene {
         let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
-        let zone = default_zone(&self.options);
+        let (zone, gate) = (default_zone(&self.options), world.gate(DB_HOST));
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
-            let (placement, zone) = (Arc::clone(&placement), zone.clone());
+            let (placement, zone, gate) = (Arc::clone(&placement), zone.clone(), gate.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
@@ -126,7 +126,8 @@ impl Scene {
                     let _ = cell.set(Arc::new(Mutex::new(store)));
                 }
                 let store = Arc::clone(cell.get().expect("set above"));
-                db::server::serve(store, env).await.map_err(BoxError::from)
+                let gated = Arc::new(GatedExecutor { inner: store, gate });
+                db::server::serve(gated, env).await.map_err(BoxError::from)
             }
         })
     }
@@ -144,48 +145,6 @@ impl Scene {
         add(world, VOLUME_HOST, move |env| {
             let devices = Arc::clone(&devices);
             async move { devices.serve(env).await.map_err(BoxError::from) }
-        })
-    }
-
-    /// Swift, with Keystone unless the preset uses v1 auth.
-    fn add_swift(&mut self, world: &mut dyn World) -> Result<Option<Arc<TokenRegistry>>, RunError> {
-        let with_keystone = self.plan.driver != "swift";
-        let tokens = TokenRegistry::new(self.journal.clone());
-        let config = SwiftConfig {
-            users: vec![V1User::owner(
-                preset("swift", "backup_swift_user"),
-                preset("swift", "backup_swift_key"),
-                "AUTH_test",
-            )],
-            keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
-            ..SwiftConfig::default()
-        };
-        let swift = SwiftFake::new(config, Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("swift".to_owned(), swift.clone());
-        add(world, "swift", move |env| {
-            let swift = Arc::clone(&swift);
-            async move { swift.serve(env, 8080).await.map_err(BoxError::from) }
-        })?;
-        if !with_keystone {
-            return Ok(None);
-        }
-        let keystone = KeystoneFake::new(keystone_config(), Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("keystone".to_owned(), keystone.clone());
-        add(world, "keystone", move |env| {
-            let keystone = Arc::clone(&keystone);
-            async move { keystone.serve(env, 5000).await.map_err(BoxError::from) }
-        })?;
-        Ok((self.plan.driver == "swift-per-user").then_some(tokens))
-    }
-
-    fn add_s3(&mut self, world: &mut dyn World) -> Result<(), RunError> {
-        let (access, secret) = (preset("s3", "backup_s3_store_access_key"), preset("s3", "backup_s3_store_secret_key"));
-        let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
-        let server = S3Fake::new(config, self.journal.clone());
-        self.targets.insert(S3_HOST.to_owned(), server.clone());
-        add(world, S3_HOST, move |env| {
-            let server = Arc::clone(&server);
-            async move { server.serve(env, 8080).await.map_err(BoxError::from) }
         })
     }
 
@@ -238,7 +197,7 @@ impl Scene {
                 db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
                 bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
-                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder),
+                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
             };
@@ -248,15 +207,17 @@ impl Scene {
     }
 
     fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
-        let signals = world.signals();
+        let (signals, gate) = (world.signals(), world.gate(API_HOST));
+        let progress = Arc::new(Progress::default());
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(DbClient::new(env.clone(), DB_HOST));
-            let bus = Arc::new(BusClient::new(env.clone(), COLLECTOR_HOST));
+            let db = Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() });
+            let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
+            let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = Workload {
-                api: Api::new(env.clone(), API_HOST, &options, db.clone(), bus),
-                db,
+                api: Api::new(env.clone(), API_HOST, &options, db, bus),
+                db: client,
                 env,
                 plan: Arc::clone(&plan),
                 names: Arc::clone(&names),
@@ -264,7 +225,8 @@ impl Scene {
                 tokens: tokens.clone(),
                 zone: default_zone(&options),
                 journal: Arc::clone(&journal),
-                start: Instant::now(),
+                start: progress.start(journal.now()),
+                progress: Arc::clone(&progress),
             };
             let signals = signals.clone();
             async move {
@@ -310,8 +272,7 @@ impl Scene {
     /// Configured secrets.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.options.secrets();
-        secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
-        secrets.push(preset("s3", "backup_s3_store_secret_key").to_owned());
+        secrets.extend(servers::secrets());
         secrets.sort();
         secrets.dedup();
         secrets
@@ -346,7 +307,7 @@ impl Scene {
 }
 
 /// Adds a host whose process is made by `software`.
-fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
+pub(super) fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
 where
     F: Fn(Env) -> Fut + 'static,
     Fut: Future<Output = Result<(), BoxError>> + 'static,
@@ -389,27 +350,6 @@ fn back_end(driver: &str) -> &'static str {
     presets::preset(driver).map_or("swift", |preset| preset.store)
 }
 
-/// What a preset configures, which is what its servers accept: a scenario that overrides it is refused by them.
-fn preset(name: &str, option: &str) -> &'static str {
-    let preset = presets::preset(name).expect("the presets named here exist");
-    preset.options.iter().find(|(known, _)| *known == option).map_or("", |(_, value)| value)
-}
-
-fn keystone_config() -> KeystoneConfig {
-    KeystoneConfig {
-        users: vec![User::member(
-            "backup-user-id",
-            preset("swift-v3", "backup_swift_user"),
-            preset("swift-v3", "backup_swift_key"),
-            PROJECT,
-        )],
-        projects: vec![Project { id: PROJECT.to_owned(), name: preset("swift-v3", "backup_swift_project").to_owned() }],
-        regions: vec![Region { name: "RegionOne".to_owned(), object_store: "http://swift:8080".to_owned() }],
-        token_life: Duration::from_secs(3600),
-        ..KeystoneConfig::default()
-    }
-}
-
 struct Recorder {
     journal: Arc<SimJournal>,
     host: String,
@@ -421,9 +361,11 @@ fn driver_factory(
     env: Env,
     parts: Parts,
     recorder: Recorder,
+    gate: Gate,
 ) -> clinker_manager::service::DriverFactory {
     Arc::new(move || {
-        let store = (parts.store)(registry::store(&options, &env)?);
+        let inner = registry::store(&options, &env)?;
+        let store = (parts.store)(Arc::new(GatedStore { inner, gate: gate.clone() }));
         let driver = ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine));
         let recorded: Arc<dyn BackupDriver> = Arc::new(RecordedDriver {
             inner: Arc::new(driver),

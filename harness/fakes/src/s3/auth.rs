@@ -12,8 +12,9 @@ use super::{Key, S3Fake};
 use crate::server::Request;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const PATH: AsciiSet = UNRESERVED.remove(b'/');
+/// What stays as it is in a query's encoding, and in a path's.
+pub(super) const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const PATH: AsciiSet = UNRESERVED.remove(b'/');
 const PAYLOAD: &str = "x-amz-content-sha256";
 const DATE: &str = "x-amz-date";
 
@@ -69,7 +70,7 @@ impl S3Fake {
         let stamp = request.header(DATE).ok_or_else(|| Refusal::new(403, "AccessDenied").saying(no_date))?;
         let date = parse_date(stamp).ok_or_else(|| Refusal::new(403, "AccessDenied").saying(no_date))?;
         let claim = claim.ok_or_else(|| malformed("The authorization header that you provided is not valid."))?;
-        if !stamp.starts_with(claim.date) {
+        if stamp.get(..8) != Some(claim.date) {
             return Err(malformed("Invalid credential date; it is not the date of the request."));
         }
         if !self.is_rgw() && claim.region != self.config.region {
