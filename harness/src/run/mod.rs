@@ -21,6 +21,7 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
@@ -45,6 +46,8 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the database's port, of backup hosts and of the API.
+    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -58,6 +61,7 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            db: |db| db,
             env: |env| env,
         }
     }

@@ -90,7 +90,7 @@ impl Scene {
         for number in 1..=scene.plan.backup_hosts {
             scene.add_backup_host(world, parts, number, disk.as_ref())?;
         }
-        scene.add_api(world, tokens)?;
+        scene.add_api(world, parts, tokens)?;
         Ok(scene)
     }
 
@@ -211,7 +211,7 @@ impl Scene {
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
             let ports = Ports {
-                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
@@ -223,13 +223,19 @@ impl Scene {
         })
     }
 
-    fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
+    fn add_api(
+        &self,
+        world: &mut dyn World,
+        parts: &Parts,
+        tokens: Option<Arc<TokenRegistry>>,
+    ) -> Result<(), RunError> {
         let (signals, gate) = (world.signals(), world.gate(API_HOST));
         let progress = Arc::new(Progress::default());
+        let db_port = parts.db;
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() });
+            let db = db_port(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }));
             let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
             let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = Workload {
