@@ -20,6 +20,8 @@ pub struct Api {
     env: Env,
     host: String,
     service_down_time: u64,
+    /// `backup_use_same_host`
+    same_host: bool,
     db: Arc<dyn Db>,
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
@@ -36,6 +38,8 @@ pub struct NewBackup {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The zone to make it in; the volume's if absent.
+    pub availability_zone: Option<String>,
 }
 
 impl Api {
@@ -43,7 +47,16 @@ impl Api {
     pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
         let service_down_time = options.service_down_time.saturating_mul(1_000_000_000);
         let casts = Casts::new(Sender { host: host.to_owned(), process: env.rng.uuid() });
-        Api { env, host: host.to_owned(), service_down_time, db, bus, published: Notify::new(), casts }
+        Api {
+            env,
+            host: host.to_owned(),
+            service_down_time,
+            same_host: options.backup_use_same_host,
+            db,
+            bus,
+            published: Notify::new(),
+            casts,
+        }
     }
 
     /// `POST /backups`. Refused with `service_down` when no service is up (D4).
@@ -58,7 +71,7 @@ impl Api {
             container: new.container,
             incremental: new.incremental,
             force: new.force,
-            availability_zone: None,
+            availability_zone: new.availability_zone,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };
         self.request(call, context, Method::CreateBackup).await
@@ -184,7 +197,8 @@ impl Api {
     }
 
     fn choice(&self) -> HostChoice {
-        HostChoice { service_down_time: self.service_down_time, pick: self.env.rng.next_u64("hosts") }
+        let (service_down_time, same_host) = (self.service_down_time, self.same_host);
+        HostChoice { service_down_time, pick: self.env.rng.next_u64("hosts"), same_host }
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
