@@ -29,9 +29,14 @@ impl GatedStore {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl ChunkStore for GatedStore {
     fn geometry(&self) -> Geometry {
         self.inner.geometry()
+    }
+
+    fn host_bound(&self) -> bool {
+        self.inner.host_bound()
     }
 
     fn check_options(&self) -> Result<()> {
