@@ -136,6 +136,7 @@ fn begins(database: &mut Database, operation: Operation) -> Begun {
         working: true,
         status: None,
         running_here: Vec::new(),
+        cast: None,
     })))
 }
 

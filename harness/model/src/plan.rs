@@ -143,6 +143,9 @@ pub struct PlannedStep {
     /// Absent = when the step before it has ended.
     pub at: Option<Span>,
     pub refused: Option<String>,
+    /// Whether the API may refuse it as well.
+    #[serde(default)]
+    pub maybe: bool,
     pub step: Step,
 }
 

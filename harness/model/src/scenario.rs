@@ -144,6 +144,9 @@ pub struct StepEntry {
     pub at: Option<Span>,
     /// The kind of error with which the API must refuse it.
     pub refused: Option<String>,
+    /// Whether the API may refuse it as well.
+    #[serde(default)]
+    pub maybe: bool,
     pub create: Option<Create>,
     pub restore: Option<Restore>,
     pub delete: Option<OfBackup>,

@@ -35,6 +35,9 @@ impl Checker<'_> {
             }
             if let Some(kind) = &entry.refused {
                 self.known(&["do", &index, "refused"], "kind of error", kind, &KINDS);
+                if entry.maybe {
+                    self.wrong(&["do", &index, "maybe"], "`maybe` leaves open what `refused` decides");
+                }
             }
             match kinds.as_slice() {
                 [] => self.wrong(&["do", &index], "this step has no kind, such as `create` or `restore`"),

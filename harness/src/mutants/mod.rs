@@ -2,13 +2,17 @@
 //!
 //! A mutant substitutes one decision of the service or wraps one of its ports; there is no third way.
 
+mod crash;
 mod decisions;
+mod files;
 mod ports;
 mod services;
 
 use clinker_model::verdict::{Outcome, RunResult, Verdict};
 
 use crate::run::Parts;
+
+pub use crash::{CRASH_MUTANTS, CrashMutant};
 
 /// A planted bug with the scenario that must notice it.
 pub struct Mutant {

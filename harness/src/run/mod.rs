@@ -22,6 +22,7 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::placement::{self, Placement};
 use clinker_manager::transitions::{Section5, Transitions};
@@ -48,6 +49,8 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the database's port, of backup hosts and of the API.
+    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -62,6 +65,7 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            db: |db| db,
             env: |env| env,
         }
     }

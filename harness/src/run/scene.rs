@@ -100,7 +100,7 @@ impl Scene {
                 scene.add_backup_host(world, parts, Process { number, worker }, disk)?;
             }
         }
-        scene.add_api(world, tokens)?;
+        scene.add_api(world, parts, tokens)?;
         Ok(scene)
     }
 
@@ -194,7 +194,7 @@ impl Scene {
             let bus = BusClient::new(env.clone(), COLLECTOR_HOST).consuming_as(&name);
             let ports = Ports {
                 worker: process.worker,
-                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
@@ -206,13 +206,19 @@ impl Scene {
         })
     }
 
-    fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
+    fn add_api(
+        &self,
+        world: &mut dyn World,
+        parts: &Parts,
+        tokens: Option<Arc<TokenRegistry>>,
+    ) -> Result<(), RunError> {
         let (signals, gate) = (world.signals(), world.gate(API_HOST));
         let progress = Arc::new(Progress::default());
+        let db_port = parts.db;
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() });
+            let db = db_port(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }));
             let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
             let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = Workload {
