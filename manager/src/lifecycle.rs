@@ -67,6 +67,11 @@ pub trait Lifecycle: Send + Sync {
 
     /// Whether a service in this state sends heartbeats.
     fn beats(&self, working: bool) -> bool;
+
+    /// After how long a trial is given up.
+    fn cut_off(&self, timing: &Timing) -> Duration {
+        timing.cut_off
+    }
 }
 
 /// D2 and D3.

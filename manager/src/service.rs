@@ -146,10 +146,11 @@ impl Service {
 
     /// At one instant the cut-off comes first (D2).
     async fn cut_off<T>(&self, method: &str, trial: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.lifecycle.cut_off(&self.timing);
         tokio::select! {
             biased;
-            () = sleep(self.timing.cut_off) => {
-                let what = format!("no result within {}s", self.timing.cut_off.as_secs());
+            () = sleep(limit) => {
+                let what = format!("no result within {}s", limit.as_secs());
                 Err(Error::transient(Kind::Timeout, what).during(method))
             }
             result = trial => result,

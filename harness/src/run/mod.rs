@@ -19,7 +19,9 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
+use clinker_manager::state::{Ages, Monotonic};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
@@ -43,6 +45,10 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the backup hosts' way to the database.
+    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
+    /// The clock on which the database takes ages.
+    pub ages: Arc<dyn Ages>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -56,6 +62,8 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            db: |db| db,
+            ages: Arc::new(Monotonic),
             env: |env| env,
         }
     }

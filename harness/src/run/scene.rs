@@ -95,16 +95,16 @@ impl Scene {
 
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
-        let transitions = Arc::clone(&parts.transitions);
+        let (transitions, ages) = (Arc::clone(&parts.transitions), Arc::clone(&parts.ages));
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
         add(world, DB_HOST, move |env| {
-            let (cell, transitions, log, plan) =
-                (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
+            let (cell, transitions, ages) = (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&ages));
+            let (log, plan) = (Arc::clone(&log), Arc::clone(&plan));
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
-                    let mut store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    let mut store = Store::open(connection, env.clone(), transitions, Some(log))?.with_ages(ages);
                     for volume in &plan.volumes {
                         store.apply(seed_request(&env, volume, plan.gib.0))?;
                     }
@@ -205,7 +205,7 @@ impl Scene {
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
             let ports = Ports {
-                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder),
