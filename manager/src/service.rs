@@ -206,8 +206,15 @@ impl Service {
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
             let call = Call::ServiceHeartbeat { host, worker: 0, working };
-            if let Err(error) = self.manager.db.call(call).await {
-                tracing::error!("heartbeat failed: {error}");
+            tokio::select! {
+                biased;
+                // One that is on its way for long must not keep the grid from restarting with the next success.
+                _ = state.changed() => return,
+                sent = self.manager.db.call(call) => {
+                    if let Err(error) = sent {
+                        tracing::error!("heartbeat failed: {error}");
+                    }
+                }
             }
             // A slow answer skips beats; it never bunches them.
             while next + self.timing.heartbeat <= Instant::now() {

@@ -128,7 +128,7 @@ pub(super) fn registration_late(parts: &mut Parts) {
 /// Clean-up waits as long as a periodic task would.
 pub(super) fn clean_up_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
-        matches!(call, Call::CleanupList { .. }).then_some(Fate::Late(Duration::from_secs(10)))
+        matches!(call, Call::CleanupOne { .. }).then_some(Fate::Late(Duration::from_secs(10)))
     }
     parts.db = |inner| Arc::new(WrongWay { inner, fate });
 }
@@ -233,7 +233,7 @@ impl ChunkStore for Remembers {
 /// The end of an operation is written when somebody next looks for it.
 pub(super) fn finish_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
-        matches!(call, Call::OpFinish(_)).then_some(Fate::Late(Duration::from_secs(660)))
+        matches!(call, Call::OpFinish(_)).then_some(Fate::Late(Duration::from_secs(700)))
     }
     parts.db = |inner| Arc::new(WrongWay { inner, fate });
 }

@@ -151,7 +151,7 @@ pub(super) static TIMING: &[Mutant] = &[
     Mutant {
         name: "finish-late",
         about: "the end of an operation is written when somebody next looks for it",
-        scenario: "clock/drift",
+        scenario: "clock/api-ahead",
         driver: "swift",
         checker: "operation_end",
         plant: timing::finish_late,

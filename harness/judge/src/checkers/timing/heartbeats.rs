@@ -8,7 +8,7 @@ use crate::Checker;
 use crate::attempts::{Kind, Probe, probes};
 use crate::services::{Moment, timelines};
 use crate::tally::at;
-use crate::view::{end_ns, grain, seconds};
+use crate::view::{SEC, end_ns, grain, seconds};
 
 pub const FIRST_HEARTBEAT: Checker = Checker {
     name: "first_heartbeat",
@@ -100,6 +100,9 @@ fn stretches(history: &History, probes: &[Probe], timeline: &[Moment]) -> Vec<St
     origins.iter().enumerate().map(stretch).collect()
 }
 
+/// How long a call that has lost its connection waits before it tries another, and the pause between.
+const TRY: u64 = 11 * SEC;
+
 /// Each point of the grid has its heartbeat, and each heartbeat its point.
 fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
     let (history, interval) = (rule.history, seconds(rule.history, "report_interval", 10).max(1));
@@ -109,7 +112,7 @@ fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
     while due + slack < *until {
         let near = |beat: &&u64| (due.saturating_sub(grain)..=due + slack).contains(*beat);
         let found = beats.iter().find(near);
-        if found.is_some() || calm(history, host_of(host), due - interval, due + slack) {
+        if found.is_some() || calm(history, host_of(host), due.saturating_sub(interval.max(TRY)), due + slack) {
             let after = || beats.iter().find(|beat| **beat + grain >= due);
             rule.require(
                 found.is_some(),
@@ -123,7 +126,8 @@ fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
     for beat in beats.iter().skip(1) {
         let since = beat + grain - origin;
         let off = since % interval;
-        let fits = off <= slack + grain || !calm(history, host_of(host), beat.saturating_sub(2 * interval), *beat);
+        // What a network has kept arrives whenever it does.
+        let fits = off <= slack + grain || !calm(history, host_of(host), *origin, *beat);
         rule.require(
             fits,
             *beat,
