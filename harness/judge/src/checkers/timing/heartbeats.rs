@@ -19,7 +19,7 @@ pub const FIRST_HEARTBEAT: Checker = Checker {
 
 pub const HEARTBEAT_SPACING: Checker = Checker {
     name: "heartbeat_spacing",
-    about: "while working, heartbeat k after a success at e comes at e + k x R <= t <= e + k x R + slack, whatever the load",
+    about: "while working, heartbeat k after a success at e comes at e + k x R <= t <= e + k x R + min(slack, R / 10), whatever the load",
     source: "D1, D3: heartbeats never starve under data load",
     check: heartbeat_spacing,
 };
@@ -100,13 +100,19 @@ fn stretches(history: &History, probes: &[Probe], timeline: &[Moment]) -> Vec<St
     origins.iter().enumerate().map(stretch).collect()
 }
 
+/// How late a heartbeat may be: a small part of the interval.
+fn lateness(history: &History) -> u64 {
+    let jitter = slack(history) - SEC;
+    SEC.min(seconds(history, "report_interval", 10) / 10) + jitter
+}
+
 /// How long a call that has lost its connection waits before it tries another, and the pause between.
 const TRY: u64 = 11 * SEC;
 
 /// Each point of the grid has its heartbeat, and each heartbeat its point.
 fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
     let (history, interval) = (rule.history, seconds(rule.history, "report_interval", 10).max(1));
-    let (slack, grain) = (slack(history), grain(history));
+    let (slack, grain) = (lateness(history), grain(history));
     let Stretch { origin, until, beats } = stretch;
     let mut due = origin + interval;
     while due + slack < *until {
@@ -208,6 +214,14 @@ mod tests {
         judge(&HEARTBEAT_SPACING, "1 ns more", beats(&[11 * S - 1_000_001, 21 * S, 31 * S]), "a heartbeat of");
         let db = Fault::Hold(HostTarget { host: "db".to_owned() });
         judge(&HEARTBEAT_SPACING, "database away", beats(&[11 * S, 25 * S, 31 * S]).fault(20, Some(25), db), "ok");
+    }
+
+    #[test]
+    fn short_intervals_allow_less() {
+        let beats = |ns: &[u64]| beats(ns).option("report_interval", "5");
+        let grid = |third| [6 * S, 11 * S, third, 21 * S, 26 * S, 31 * S];
+        judge(&HEARTBEAT_SPACING, "a tenth late", beats(&grid(16 * S + S / 2)), "ok");
+        judge(&HEARTBEAT_SPACING, "1 ns more", beats(&grid(16 * S + S / 2 + 1)), "by 16.500 s, after the success");
     }
 
     #[test]
