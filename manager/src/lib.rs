@@ -16,6 +16,7 @@ pub mod model;
 pub mod notify;
 mod operation;
 mod outbox;
+pub mod placement;
 mod reset;
 mod restore;
 pub mod service;
@@ -24,5 +25,6 @@ pub mod transitions;
 mod unsettled;
 pub mod volumes;
 pub mod wire;
+mod workers;
 
 pub use clinker_drivers::{Error, Kind, Result};

@@ -92,6 +92,8 @@ pub struct ServiceRow {
     pub attempt: u32,
     /// When the row was last written, by the wall clock of the database's host: for people, no decision reads it.
     pub updated_at: Option<Stamp>,
+    /// Whether only this host reaches what its driver stores; known since the driver first worked.
+    pub host_bound: bool,
 }
 
 /// One backup.
@@ -138,6 +140,8 @@ pub struct VolumeRow {
     pub status: VolumeStatus,
     pub previous_status: Option<VolumeStatus>,
     pub availability_zone: String,
+    /// The host it lives on, which `backup_use_same_host` asks for.
+    pub host: Option<String>,
     /// The backup it was last restored from, when that is of another volume.
     pub src_backup_id: Option<String>,
 }

@@ -71,6 +71,7 @@ mod tests {
             last_heartbeat,
             attempt: 0,
             updated_at: None,
+            host_bound: false,
         }
     }
 

@@ -9,6 +9,7 @@ mod nemesis;
 mod ports;
 mod records;
 mod scene;
+mod servers;
 mod volumes;
 mod workload;
 
@@ -21,6 +22,7 @@ use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
 use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
+use clinker_manager::placement::{self, Placement};
 use clinker_manager::state::{Ages, Monotonic};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
@@ -39,6 +41,7 @@ use clinker_world::{
 pub struct Parts {
     pub lifecycle: Arc<dyn Lifecycle>,
     pub transitions: Arc<dyn Transitions>,
+    pub placement: Arc<dyn Placement>,
     pub engine: Arc<dyn EngineDecisions>,
     /// Wraps the object store's port.
     pub store: fn(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>,
@@ -58,6 +61,7 @@ impl Default for Parts {
         Parts {
             lifecycle: Arc::new(lifecycle::Production),
             transitions: Arc::new(Section5),
+            placement: Arc::new(placement::Production),
             engine: Arc::new(chunked::decisions::Production),
             store: |store| store,
             driver: |driver| driver,

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Request};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
+use crate::placement::{Placement, Production};
 use crate::state::{Ages, Monotonic};
 use crate::transitions::Transitions;
 use crate::{Error, Kind, Result};
@@ -22,7 +23,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS services (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
     availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
-    last_heartbeat INTEGER, attempt INTEGER NOT NULL, updated_at TEXT);
+    last_heartbeat INTEGER, attempt INTEGER NOT NULL, updated_at TEXT, host_bound BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS backups (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
@@ -32,9 +33,12 @@ CREATE TABLE IF NOT EXISTS backups (
     deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
-    availability_zone TEXT NOT NULL, src_backup_id TEXT);
+    availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
+CREATE TABLE IF NOT EXISTS work (
+    backup_id TEXT NOT NULL, operation TEXT NOT NULL, cast_id TEXT NOT NULL, host TEXT NOT NULL, worker INTEGER NOT NULL,
+    ended BOOLEAN NOT NULL, down_after INTEGER NOT NULL, PRIMARY KEY (backup_id, operation)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clock (boot_id TEXT PRIMARY KEY, base INTEGER NOT NULL);
 ";
@@ -83,6 +87,7 @@ pub struct Store {
     connection: Connection,
     env: Env,
     transitions: Arc<dyn Transitions>,
+    placement: Arc<dyn Placement>,
     log: Option<Arc<dyn CommitLog>>,
     ages: Arc<dyn Ages>,
     /// The database's clock at boot: the last stamp stored before (D1).
@@ -102,11 +107,17 @@ impl Store {
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch(SCHEMA).map_err(sql)?;
-        let (ages, boot) = (Arc::new(Monotonic), tokio::time::Instant::now());
-        Ok(Store { connection, env, transitions, log, ages, base: 0, boot, swept: 0 })
+        let (placement, ages) = (Arc::new(Production), Arc::new(Monotonic));
+        let boot = tokio::time::Instant::now();
+        Ok(Store { connection, env, transitions, placement, log, ages, base: 0, boot, swept: 0 })
     }
 
-    /// The store with another clock for ages: a planted bug.
+    /// The same with another choice of hosts: how a planted bug gets in.
+    pub fn placing(self, placement: Arc<dyn Placement>) -> Store {
+        Store { placement, ..self }
+    }
+
+    /// The same with another clock for ages: likewise.
     pub fn with_ages(self, ages: Arc<dyn Ages>) -> Store {
         Store { ages, ..self }
     }
@@ -143,6 +154,7 @@ impl Store {
             sql: &self.connection,
             env: &self.env,
             transitions: self.transitions.as_ref(),
+            placement: self.placement.as_ref(),
             now,
             wall: request.now,
             changes: Vec::new(),
@@ -229,6 +241,7 @@ pub(super) struct Tx<'a> {
     pub sql: &'a Connection,
     env: &'a Env,
     pub transitions: &'a dyn Transitions,
+    pub placement: &'a dyn Placement,
     /// The database's clock, nanoseconds.
     pub now: u64,
     /// The caller's wall clock.
@@ -253,8 +266,9 @@ impl Tx<'_> {
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
             Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
-            Call::CleanupList { host } => to_json(self.unfinished(&host)?),
-            Call::CleanupOne { backup_id, host } => to_json(self.clean_up(&backup_id, &host)?),
+            Call::CleanupList { host, share } => to_json(self.unfinished(&host, share)?),
+            Call::CleanupOne { backup_id, host, share } => to_json(self.clean_up(&backup_id, &host, share)?),
+            Call::WorkTake(_) | Call::WorkOf { .. } | Call::WorkElsewhere { .. } => self.work(call),
             Call::OutboxFetch { publisher_id, limit } => to_json(self.undelivered(&publisher_id, limit)?),
             Call::OutboxDelivered { publisher_id, up_to } => self.delivered(&publisher_id, up_to),
             Call::BackupGet { backup_id } => to_json(self.backup(&backup_id)?),
@@ -393,7 +407,7 @@ enum Column {
 impl Column {
     fn named(name: &str) -> Column {
         match name {
-            "working" | "deleted" | "delivered" => Column::Boolean,
+            "working" | "host_bound" | "ended" | "deleted" | "delivered" => Column::Boolean,
             "open_events" | "message" | "answer" => Column::Json,
             _ => Column::Plain,
         }
@@ -441,7 +455,7 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "outbox", "applied", "clock"] {
+        for table in ["services", "backups", "volumes", "outbox", "work", "applied", "clock"] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -9,6 +9,7 @@ pub mod health;
 pub mod leftovers;
 pub mod operations;
 pub mod payload;
+pub mod placement;
 pub mod progress;
 pub mod restored_bytes;
 pub mod rows;
@@ -34,6 +35,7 @@ pub const CHECKERS: &[Checker] = &[
     secrets::CHECKER,
     operations::CHECKER,
     rows::CHECKER,
+    placement::CHECKER,
     expectations::CHECKER,
     faults::CHECKER,
     timing::CHECKERS[0],

@@ -9,10 +9,10 @@ use clinker_model::scenario::ServiceState;
 use clinker_model::verdict::Finding;
 use serde_json::Value;
 
+use super::Rule;
 use super::clock::DbClock;
-use super::{Rule, host_of};
 use crate::Checker;
-use crate::services::{Moment, Timelines, down_time, row_at, state, timelines};
+use crate::services::{Moment, Timelines, down_time, host_of, row_at, state, timelines};
 use crate::tally::at;
 use crate::view::text;
 
@@ -49,8 +49,8 @@ struct Told {
     from: u64,
     to: u64,
     state: ServiceState,
-    /// Whether a worse state would have shown as such.
-    exact: bool,
+    /// Whether it is a worker that was listed, or else a host that was chosen because one of its workers was up.
+    listed: bool,
 }
 
 fn told(history: &History) -> Vec<Told> {
@@ -66,9 +66,9 @@ fn told(history: &History) -> Vec<Told> {
         match op.as_str() {
             "create" if value["host"].is_string() => {
                 let id = text(&value["host"]).to_owned();
-                told.push(Told { id, from, to, state: ServiceState::Up, exact: false });
+                told.push(Told { id, from, to, state: ServiceState::Up, listed: false });
             }
-            "service_list" => told.extend(listed(value).map(|(id, state)| Told { id, from, to, state, exact: true })),
+            "service_list" => told.extend(listed(value).map(|(id, state)| Told { id, from, to, state, listed: true })),
             _ => {}
         }
     }
@@ -95,12 +95,9 @@ impl Truth {
         Truth { timelines: timelines(history), clock: DbClock::of(history), down_time: down_time(history) }
     }
 
-    fn rows(&self, id: &str) -> impl Iterator<Item = &Vec<Moment>> {
-        let whole_host = !self.timelines.contains_key(id);
-        self.timelines
-            .iter()
-            .filter(move |(known, _)| *known == id || (whole_host && host_of(known) == id))
-            .map(|(_, timeline)| timeline)
+    fn rows(&self, told: &Told) -> impl Iterator<Item = &Vec<Moment>> {
+        let meant = |worker: &str| if told.listed { worker == told.id } else { host_of(worker) == told.id };
+        self.timelines.iter().filter(move |(worker, _)| meant(worker)).map(|(_, timeline)| timeline)
     }
 
     fn state(&self, row: &Moment, t_ns: u64) -> ServiceState {
@@ -110,9 +107,10 @@ impl Truth {
     }
 
     /// The worst and the best state within a stretch of time; none for a service that has not registered.
-    fn range(&self, id: &str, from: u64, to: u64) -> Option<(ServiceState, ServiceState)> {
+    fn range(&self, told: &Told) -> Option<(ServiceState, ServiceState)> {
+        let Told { from, to, .. } = *told;
         let mut states = Vec::new();
-        for timeline in self.rows(id) {
+        for timeline in self.rows(told) {
             states.extend(row_at(timeline, from).map(|row| self.state(row, from)));
             for pair in timeline.windows(2).filter(|pair| (from..=to).contains(&pair[1].t_ns)) {
                 states.extend([self.state(&pair[0], pair[1].t_ns), self.state(&pair[1], pair[1].t_ns)]);
@@ -124,8 +122,9 @@ impl Truth {
         Some((worst, best))
     }
 
-    fn account(&self, id: &str, t_ns: u64) -> String {
-        let row = self.rows(id).filter_map(|timeline| row_at(timeline, t_ns)).max_by_key(|row| row.heartbeat_ns);
+    fn account(&self, told: &Told) -> String {
+        let t_ns = told.to;
+        let row = self.rows(told).filter_map(|timeline| row_at(timeline, t_ns)).max_by_key(|row| row.heartbeat_ns);
         let Some(row) = row else { return "not registered".to_owned() };
         let since = row.heartbeat_ns.unwrap_or(row.started_ns);
         let what = if row.heartbeat_ns.is_some() { "heartbeat" } else { "start" };
@@ -137,12 +136,13 @@ impl Truth {
 fn down_by(history: &History) -> Finding {
     let mut rule = Rule::new(&DOWN_BY, history);
     let truth = Truth::of(history);
-    for Told { id, from, to, state, .. } in told(history) {
-        let Some((_, best)) = truth.range(&id, from, to) else { continue };
+    for told in told(history) {
+        let Some((_, best)) = truth.range(&told) else { continue };
+        let Told { id, to, state, .. } = &told;
         rule.require(
-            rank(state) <= rank(best),
-            to,
-            || format!("{id} told to be {best:?} at best at {} ({})", at(to), truth.account(&id, to)),
+            rank(*state) <= rank(best),
+            *to,
+            || format!("{id} told to be {best:?} at best at {} ({})", at(*to), truth.account(&told)),
             || format!("{state:?}"),
         );
     }
@@ -152,12 +152,13 @@ fn down_by(history: &History) -> Finding {
 fn up_while_fresh(history: &History) -> Finding {
     let mut rule = Rule::new(&UP_WHILE_FRESH, history);
     let truth = Truth::of(history);
-    for Told { id, from, to, state, .. } in told(history).into_iter().filter(|told| told.exact) {
-        let Some((worst, _)) = truth.range(&id, from, to) else { continue };
+    for told in told(history).into_iter().filter(|told| told.listed) {
+        let Some((worst, _)) = truth.range(&told) else { continue };
+        let Told { id, to, state, .. } = &told;
         rule.require(
-            rank(state) >= rank(worst),
-            to,
-            || format!("{id} told to be {worst:?} at least at {} ({})", at(to), truth.account(&id, to)),
+            rank(*state) >= rank(worst),
+            *to,
+            || format!("{id} told to be {worst:?} at least at {} ({})", at(*to), truth.account(&told)),
             || format!("{state:?}"),
         );
     }

@@ -3,7 +3,7 @@
 use clinker_model::history::History;
 use clinker_model::verdict::Finding;
 
-use super::{Rule, calm, host_of, slack};
+use super::{Rule, calm, slack};
 use crate::Checker;
 use crate::attempts::{Kind, Probe, probes};
 use crate::services::{Moment, timelines};
@@ -40,7 +40,7 @@ fn first_heartbeat(history: &History) -> Finding {
             let by = ended + slack;
             let beat = timeline.iter().find(|row| row.beat && row.t_ns >= ended).map(|row| row.t_ns);
             let in_time = beat.is_some_and(|beat| beat <= by);
-            if !in_time && (end_ns(history) < by || !calm(history, host_of(&host), ended, by)) {
+            if !in_time && (end_ns(history) < by || !calm(history, &host, ended, by)) {
                 continue;
             }
             rule.require(
@@ -118,7 +118,7 @@ fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
     while due + slack < *until {
         let near = |beat: &&u64| (due.saturating_sub(grain)..=due + slack).contains(*beat);
         let found = beats.iter().find(near);
-        if found.is_some() || calm(history, host_of(host), due.saturating_sub(interval.max(TRY)), due + slack) {
+        if found.is_some() || calm(history, host, due.saturating_sub(interval.max(TRY)), due + slack) {
             let after = || beats.iter().find(|beat| **beat + grain >= due);
             rule.require(
                 found.is_some(),
@@ -133,7 +133,7 @@ fn on_grid(rule: &mut Rule<'_>, host: &str, stretch: &Stretch) {
         let since = beat + grain - origin;
         let off = since % interval;
         // What a network has kept arrives whenever it does.
-        let fits = off <= slack + grain || !calm(history, host_of(host), *origin, *beat);
+        let fits = off <= slack + grain || !calm(history, host, *origin, *beat);
         rule.require(
             fits,
             *beat,

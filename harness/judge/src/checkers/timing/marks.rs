@@ -5,7 +5,7 @@ use clinker_model::history::History;
 use clinker_model::plan::PlannedFault;
 use clinker_model::verdict::Finding;
 
-use super::{Rule, calm, host_of, slack};
+use super::{Rule, calm, slack};
 use crate::Checker;
 use crate::attempts::{End, probes};
 use crate::services::{Moment, row_at, timelines};
@@ -41,7 +41,7 @@ fn down_mark(history: &History) -> Finding {
             let by = ended + slack;
             let mark = timeline.iter().find(|row| row.t_ns >= ended && is_down(row)).map(|row| row.t_ns);
             let in_time = mark.is_some_and(|mark| mark <= by);
-            if !in_time && (end_ns(history) < by || !calm(history, host_of(&host), ended, by)) {
+            if !in_time && (end_ns(history) < by || !calm(history, &host, ended, by)) {
                 continue;
             }
             rule.require(
@@ -97,7 +97,7 @@ fn noticed(rule: &mut Rule<'_>, planned: &PlannedFault, delay: u64, host: &str, 
     let polling = seconds(history, "backup_driver_stats_polling_interval", 60);
     let by = lost + polling + delay + slack(history);
     let worked = row_at(timeline, lost).is_some_and(|row| row.working);
-    if !worked || healed < by || end_ns(history) < by || !calm(history, host_of(host), lost, by) {
+    if !worked || healed < by || end_ns(history) < by || !calm(history, host, lost, by) {
         return;
     }
     let marked = timeline.iter().find(|row| row.t_ns >= lost && is_down(row)).map(|row| row.t_ns);

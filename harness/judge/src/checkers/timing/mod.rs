@@ -17,6 +17,7 @@ use clinker_model::history::History;
 use clinker_model::verdict::Finding;
 
 use crate::Checker;
+use crate::services::host_of;
 use crate::tally::Tally;
 use crate::view::{MS, SEC, disturbed, grain};
 
@@ -46,14 +47,9 @@ fn slack(history: &History) -> u64 {
     SEC + (grain(history) - MS)
 }
 
-/// Whether nothing kept a host or its way to the database from being on time.
-fn calm(history: &History, host: &str, from: u64, to: u64) -> bool {
-    !disturbed(history, &[host, "db"], from, to)
-}
-
-/// The host of a service row's id, `<host>` or `<host>#<worker>`.
-fn host_of(id: &str) -> &str {
-    id.split('#').next().unwrap_or(id)
+/// Whether nothing kept a worker or its way to the database from being on time.
+fn calm(history: &History, worker: &str, from: u64, to: u64) -> bool {
+    !disturbed(history, &[worker, host_of(worker), "db"], from, to)
 }
 
 /// One rule held against one history.

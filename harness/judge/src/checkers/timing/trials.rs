@@ -3,7 +3,7 @@
 use clinker_model::history::History;
 use clinker_model::verdict::Finding;
 
-use super::{Rule, calm, host_of, slack};
+use super::{Rule, calm, slack};
 use crate::Checker;
 use crate::attempts::{End, Kind, Probe, probes};
 use crate::checkers::attempts::init_notes;
@@ -66,7 +66,7 @@ fn starts_when_due(rule: &mut Rule<'_>, host: &str, last: &Probe, due: &Due, nex
     }
     let early = next.is_some_and(|next| next.start_ns + grain < due.on_grid.max(last.end_ns().unwrap_or_default()));
     let late = next.map_or(end, |next| next.start_ns) > due.at + due.slack;
-    let calm = calm(history, host_of(host), last.start_ns, due.at + due.slack);
+    let calm = calm(history, host, last.start_ns, due.at + due.slack);
     rule.require(
         !(early || (late && calm)),
         next.map_or(due.at, |next| next.start_ns),
@@ -83,7 +83,7 @@ fn attempt_spacing(history: &History) -> Finding {
     let mut rule = Rule::new(&ATTEMPT_SPACING, history);
     let interval = init_interval(history);
     for (host, probes) in probes(history).iter().filter(|_| periodic(history)) {
-        let reports = init_notes(history, host_of(host));
+        let reports = init_notes(history, host);
         for (index, last) in probes.iter().enumerate() {
             let Some((ended, End::Failed | End::CutOff)) = last.end else { continue };
             // The outcome is made known first; a database that was out of reach delays what follows.
@@ -126,8 +126,8 @@ fn cut_off(history: &History) -> Finding {
             }
             let end = probe.end_ns().unwrap_or_else(|| end_ns(history));
             let took = end.saturating_sub(probe.start_ns);
-            let given_up = matches!(probe.end, Some((_, End::CutOff))) && !has_stopped(history, host_of(host), end);
-            let late = took > limit + grain && calm(history, host_of(host), probe.start_ns, end);
+            let given_up = matches!(probe.end, Some((_, End::CutOff))) && !has_stopped(history, host, end);
+            let late = took > limit + grain && calm(history, host, probe.start_ns, end);
             let early = given_up && took + grain < limit;
             rule.require(
                 !(late || early),
