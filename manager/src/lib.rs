@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod bus;
+mod casts;
 mod cleanup;
 mod create;
 pub mod db;
@@ -22,7 +23,6 @@ mod restore;
 pub mod service;
 pub mod state;
 pub mod transitions;
-mod unsettled;
 pub mod volumes;
 pub mod wire;
 mod workers;

@@ -187,6 +187,9 @@ impl ChunkStore for Remembers {
     fn geometry(&self) -> Geometry {
         self.inner.geometry()
     }
+    fn host_bound(&self) -> bool {
+        self.inner.host_bound()
+    }
     fn check_options(&self) -> Result<()> {
         self.inner.check_options()
     }

@@ -3,10 +3,12 @@
 //! [`scene`] puts the hosts there, [`workload`] is what clients do, [`nemesis`] applies the faults, [`ports`] and
 //! [`volumes`] are the simulated outside of the service, [`logs`] turns log lines into records.
 
+mod gates;
 mod logs;
 mod names;
 mod nemesis;
 mod ports;
+mod progress;
 mod records;
 mod scene;
 mod servers;
@@ -32,8 +34,8 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
-    run_isolated,
+    Passed, RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError,
+    require_tokio_unstable, run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -83,6 +85,8 @@ pub struct Run {
     pub trace: Trace,
     /// Real time that each host's code has run, if [`Watch::accounted`].
     pub spent: Vec<(String, Duration)>,
+    /// The crash points that its processes have passed, if [`Watch::points`].
+    pub points: Vec<Passed>,
     pub faults: Vec<FaultResult>,
     pub virtual_time: Duration,
 }
@@ -111,6 +115,8 @@ pub struct Watch {
     pub tracing: Tracing,
     /// How long each host's code really ran, for a bench.
     pub accounted: bool,
+    /// Which crash points are passed, and when.
+    pub points: bool,
 }
 
 /// As [`play`], with more to see.
@@ -139,6 +145,9 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let scene = scene::Scene::build(&mut world, plan, parts)?;
+    if watch.points {
+        world.fabric().gates().record();
+    }
     nemesis::drive(&mut world, plan, &scene)?;
     scene.record_end();
     let virtual_time = world.now();
@@ -162,6 +171,7 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
         hash: journal.hash(),
         events: journal.events(),
         spent: world.spent(),
+        points: world.fabric().gates().take_passed(),
         trace: if watch.tracing == Tracing::Kept { journal.trace() } else { Trace::default() },
         history: History { header, records: journal.take_records() },
         virtual_time,

@@ -1,20 +1,22 @@
 //! What scenarios call backups and volumes, with the ids behind the names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use clinker_model::plan::PlannedVolume;
+use clinker_model::plan::{PlannedVolume, Step};
 
 /// Names in use; backups and new volumes join as the workload makes them.
 pub(super) struct Names {
     backups: Mutex<BTreeMap<String, String>>,
     volumes: Mutex<BTreeMap<String, String>>,
+    /// Backups whose create went down with the API's process before it was made.
+    lost: Mutex<BTreeSet<String>>,
 }
 
 impl Names {
     pub fn of(volumes: &[PlannedVolume]) -> Names {
         let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
-        Names { backups: Mutex::default(), volumes: Mutex::new(volumes) }
+        Names { backups: Mutex::default(), volumes: Mutex::new(volumes), lost: Mutex::default() }
     }
 
     pub fn backup(&self, name: &str) -> Result<String, String> {
@@ -29,6 +31,21 @@ impl Names {
 
     pub fn add_backup(&self, name: &str, id: &str) {
         self.backups.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    pub fn lose_backup(&self, name: &str) {
+        self.lost.lock().expect("no panic while the lock is held").insert(name.to_owned());
+    }
+
+    /// Whether a step needs a backup that never came to be.
+    pub fn is_lost(&self, step: &Step) -> bool {
+        let name = match step {
+            Step::Restore(restore) => &restore.backup,
+            Step::Delete(of) | Step::ForceDelete(of) => &of.backup,
+            Step::ResetStatus(reset) => &reset.backup,
+            Step::Create(_) | Step::Write(_) | Step::Set(_) | Step::ServiceList(_) => return false,
+        };
+        self.lost.lock().expect("no panic while the lock is held").contains(name)
     }
 
     pub fn add_volume(&self, name: &str, id: &str) {

@@ -21,11 +21,12 @@ use clinker_manager::{bus, db};
 use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};
-use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
-use tokio::time::Instant;
+use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFuture, World};
 
+use super::gates::{GatedExecutor, GatedStore};
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
+use super::progress::Progress;
 use super::records::{CommitRecorder, EventRecorder};
 use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
@@ -109,11 +110,12 @@ impl Scene {
         let ages = Arc::clone(&parts.ages);
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
-        let zone = default_zone(&self.options);
+        let (zone, gate) = (default_zone(&self.options), world.gate(DB_HOST));
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
-            let (placement, ages, zone) = (Arc::clone(&placement), Arc::clone(&ages), zone.clone());
+            let (placement, ages) = (Arc::clone(&placement), Arc::clone(&ages));
+            let (zone, gate) = (zone.clone(), gate.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
@@ -126,7 +128,8 @@ impl Scene {
                     let _ = cell.set(Arc::new(Mutex::new(store)));
                 }
                 let store = Arc::clone(cell.get().expect("set above"));
-                db::server::serve(store, env).await.map_err(BoxError::from)
+                let gated = Arc::new(GatedExecutor { inner: store, gate });
+                db::server::serve(gated, env).await.map_err(BoxError::from)
             }
         })
     }
@@ -196,7 +199,7 @@ impl Scene {
                 db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
-                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder),
+                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
             };
@@ -206,15 +209,17 @@ impl Scene {
     }
 
     fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
-        let signals = world.signals();
+        let (signals, gate) = (world.signals(), world.gate(API_HOST));
+        let progress = Arc::new(Progress::default());
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(DbClient::new(env.clone(), DB_HOST));
-            let bus = Arc::new(BusClient::new(env.clone(), COLLECTOR_HOST));
+            let db = Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() });
+            let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
+            let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = Workload {
-                api: Api::new(env.clone(), API_HOST, &options, db.clone(), bus),
-                db,
+                api: Api::new(env.clone(), API_HOST, &options, db, bus),
+                db: client,
                 env,
                 plan: Arc::clone(&plan),
                 names: Arc::clone(&names),
@@ -222,7 +227,8 @@ impl Scene {
                 tokens: tokens.clone(),
                 zone: default_zone(&options),
                 journal: Arc::clone(&journal),
-                start: Instant::now(),
+                start: progress.start(journal.now()),
+                progress: Arc::clone(&progress),
             };
             let signals = signals.clone();
             async move {
@@ -357,9 +363,11 @@ fn driver_factory(
     env: Env,
     parts: Parts,
     recorder: Recorder,
+    gate: Gate,
 ) -> clinker_manager::service::DriverFactory {
     Arc::new(move || {
-        let store = (parts.store)(registry::store(&options, &env)?);
+        let inner = registry::store(&options, &env)?;
+        let store = (parts.store)(Arc::new(GatedStore { inner, gate: gate.clone() }));
         let driver = ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine));
         let recorded: Arc<dyn BackupDriver> = Arc::new(RecordedDriver {
             inner: Arc::new(driver),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Request};
+use super::{Answer, Call, Request, WireError, casts};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
 use crate::placement::{Placement, Production};
@@ -106,7 +106,7 @@ impl Store {
         log: Option<Arc<dyn CommitLog>>,
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.execute_batch(SCHEMA).map_err(sql)?;
+        connection.execute_batch(SCHEMA).and_then(|()| connection.execute_batch(casts::SCHEMA)).map_err(sql)?;
         let (placement, ages) = (Arc::new(Production), Arc::new(Monotonic));
         let boot = tokio::time::Instant::now();
         Ok(Store { connection, env, transitions, placement, log, ages, base: 0, boot, swept: 0 })
@@ -147,7 +147,7 @@ impl Store {
         let transaction = Work::begin(&self.connection)?;
         let repeatable = request.call.is_repeatable();
         if !repeatable && let Some(answer) = applied(&self.connection, &request.key)? {
-            return Ok(answer);
+            return answer.into();
         }
         let name = request.call.name();
         let mut tx = Tx {
@@ -161,10 +161,16 @@ impl Store {
             outbox: Vec::new(),
             rows: RefCell::default(),
         };
-        let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
+        let answer = match tx.execute(request.call) {
+            Ok(answer) => answer,
+            Err(error) => {
+                drop(transaction);
+                return Err(self.refuse(&request.key, repeatable, now, error.during(name)));
+            }
+        };
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
         if !repeatable && (!commit.changes.is_empty() || !commit.outbox.is_empty()) {
-            remember(&self.connection, &request.key, now, &answer)?;
+            remember(&self.connection, &request.key, now, &Answer::Ok(answer.clone()))?;
             if now >= self.swept.saturating_add(SWEEP) {
                 self.swept = now;
                 forget(&self.connection, now)?;
@@ -175,6 +181,18 @@ impl Store {
             log.committed(commit);
         }
         Ok(answer)
+    }
+
+    /// A refusal stands, too: whoever did not hear it and asks again, in a world that has moved on, hears the same.
+    fn refuse(&self, key: &str, repeatable: bool, now: u64, error: Error) -> Error {
+        if repeatable || error.kind == Kind::Internal {
+            return error;
+        }
+        let refusal = WireError::from(error);
+        match remember(&self.connection, key, now, &Answer::Err(refusal.clone())) {
+            Ok(()) => refusal.into(),
+            Err(error) => error,
+        }
     }
 }
 
@@ -212,7 +230,7 @@ impl Drop for Work<'_> {
     }
 }
 
-fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
+fn applied(connection: &Connection, key: &str) -> Result<Option<Answer>> {
     let answer: Option<String> = connection
         .prepare_cached("SELECT answer FROM applied WHERE key = ?1")
         .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
@@ -220,19 +238,22 @@ fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
     answer.map(|text| serde_json::from_str(&text).map_err(shape)).transpose()
 }
 
-fn remember(connection: &Connection, key: &str, now: u64, answer: &Value) -> Result<()> {
+fn remember(connection: &Connection, key: &str, now: u64, answer: &Answer) -> Result<()> {
+    let answer = serde_json::to_string(answer).map_err(shape)?;
     connection
         .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
-        .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
+        .and_then(|mut statement| statement.execute((key, now, answer)))
         .map_err(sql)?;
     Ok(())
 }
 
 fn forget(connection: &Connection, now: u64) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM applied WHERE at < ?1")
-        .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
-        .map_err(sql)?;
+    for old in ["DELETE FROM applied WHERE at < ?1", "DELETE FROM casts WHERE at < ?1 AND sent AND begun"] {
+        connection
+            .prepare_cached(old)
+            .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
+            .map_err(sql)?;
+    }
     Ok(())
 }
 
@@ -253,7 +274,7 @@ pub(super) struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    fn execute(&mut self, call: Call) -> Result<Value> {
+    pub fn execute(&mut self, call: Call) -> Result<Value> {
         match call {
             Call::ServiceRegister { .. }
             | Call::ServiceAttempt { .. }
@@ -263,6 +284,9 @@ impl Tx<'_> {
                 self.api(call)
             }
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
+            Call::Api(_) | Call::ApiStarted { .. } | Call::CastsUnsent { .. } | Call::CastsSent { .. } => {
+                self.casts(call)
+            }
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
             Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
@@ -290,10 +314,14 @@ impl Tx<'_> {
 
     /// A call that still comes under this key finds it answered.
     fn withdraw(&self, key: &str) -> Result<Value> {
-        if let Some(answer) = applied(self.sql, key)? {
-            return Ok(answer);
+        match applied(self.sql, key)? {
+            Some(Answer::Ok(answer)) => return Ok(answer),
+            Some(Answer::Err(_)) => {}
+            None => {
+                let withdrawn = Error::new(Kind::Cancelled, "the call was withdrawn");
+                remember(self.sql, key, self.now, &Answer::Err(withdrawn.into()))?;
+            }
         }
-        remember(self.sql, key, self.now, &Value::Null)?;
         Ok(Value::Null)
     }
 
@@ -407,8 +435,8 @@ enum Column {
 impl Column {
     fn named(name: &str) -> Column {
         match name {
-            "working" | "host_bound" | "ended" | "deleted" | "delivered" => Column::Boolean,
-            "open_events" | "message" | "answer" => Column::Json,
+            "working" | "host_bound" | "ended" | "deleted" | "delivered" | "sent" | "begun" => Column::Boolean,
+            "open_events" | "message" | "answer" | "method" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -455,7 +483,8 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "outbox", "work", "applied", "clock"] {
+        connection.execute_batch(casts::SCHEMA).unwrap();
+        for table in ["services", "backups", "volumes", "outbox", "work", "applied", "clock", "casts", "senders"] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {
