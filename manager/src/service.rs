@@ -19,6 +19,7 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
+use crate::workers::Taken;
 use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
@@ -265,14 +266,23 @@ impl Service {
             reset::reset_status(&manager, &cast, status).await?;
             return queue.acknowledge().await;
         }
-        let is_mine = workers::take(&manager, &cast).await?;
-        queue.acknowledge().await?;
-        if !is_mine {
-            tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
-            return Ok(());
+        let taken = workers::take(&manager, &cast).await?;
+        let acknowledged = queue.acknowledge().await;
+        match taken {
+            // Not acknowledged, it comes again.
+            Taken::Unrecorded if acknowledged.is_err() => return acknowledged,
+            Taken::ByAnother => {
+                tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
+                return acknowledged;
+            }
+            // What is recorded as this worker's is nobody else's any more.
+            Taken::Unrecorded | Taken::Recorded | Taken::Undecided => {}
         }
         // From here on it is this process's. One that comes again finds that it has begun.
         self.manager.env.tasks.spawn_in(tasks, async move {
+            if !workers::is_mine(&manager, &cast, taken).await {
+                return;
+            }
             match cast.method {
                 Method::CreateBackup => create::create_backup(&manager, cast).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
@@ -280,7 +290,7 @@ impl Service {
                 Method::ResetStatus { .. } => {}
             }
         });
-        Ok(())
+        acknowledged
     }
 }
 

@@ -116,6 +116,10 @@ fn what_only_one_host_reaches_stays_there() {
 }
 
 fn takes(database: &mut Database, worker: u32, operation: Operation, cast_id: &str) -> bool {
+    asks(database, worker, operation, cast_id).unwrap()
+}
+
+fn asks(database: &mut Database, worker: u32, operation: Operation, cast_id: &str) -> Option<bool> {
     from(database.call(Call::WorkTake(Taking {
         backup_id: "b".to_owned(),
         operation,
@@ -135,6 +139,7 @@ fn begins(database: &mut Database, operation: Operation) -> Begun {
         availability_zone: "nova".to_owned(),
         working: true,
         status: None,
+        cast: None,
         running_here: Vec::new(),
         cast: None,
     })))
@@ -169,6 +174,20 @@ fn a_cast_that_comes_twice_is_run_by_one_worker() {
     assert!(takes(&mut database, 1, Operation::Delete, "c3"), "another operation");
     fails(&mut database, "h", 0);
     assert!(takes(&mut database, 1, Operation::Create, "c1"), "the first is down");
+}
+
+#[test]
+fn a_cast_that_was_noted_and_not_begun_is_waited_for() {
+    let mut database = Database::new();
+    works(&mut database, "h", 0, "nova", false);
+    works(&mut database, "h", 1, "nova", false);
+    volume(&mut database, "v", "nova", None);
+    database.call(new("b", "v", None, false, first_host()));
+    assert_eq!(asks(&mut database, 0, Operation::Create, "c1"), Some(true));
+    assert_eq!(asks(&mut database, 1, Operation::Create, "c1"), None);
+    fails(&mut database, "h", 0);
+    assert_eq!(asks(&mut database, 1, Operation::Create, "c1"), Some(true));
+    assert!(unfinished(&mut database, share(0)).is_empty(), "it is the other's now");
 }
 
 #[test]
