@@ -139,10 +139,11 @@ impl Service {
 
     /// At one instant the cut-off comes first (D2).
     async fn cut_off<T>(&self, method: &str, trial: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.lifecycle.cut_off(&self.timing);
         tokio::select! {
             biased;
-            () = sleep(self.timing.cut_off) => {
-                let what = format!("no result within {}s", self.timing.cut_off.as_secs());
+            () = sleep(limit) => {
+                let what = format!("no result within {}s", limit.as_secs());
                 Err(Error::transient(Kind::Timeout, what).during(method))
             }
             result = trial => result,
@@ -205,8 +206,15 @@ impl Service {
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
             let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
-            if let Err(error) = self.manager.db.call(call).await {
-                tracing::error!("heartbeat failed: {error}");
+            tokio::select! {
+                biased;
+                // One that is on its way for long must not keep the grid from restarting with the next success.
+                _ = state.changed() => return,
+                sent = self.manager.db.call(call) => {
+                    if let Err(error) = sent {
+                        tracing::error!("heartbeat failed: {error}");
+                    }
+                }
             }
             // A slow answer skips beats; it never bunches them.
             while next + self.timing.heartbeat <= Instant::now() {

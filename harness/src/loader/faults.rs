@@ -130,6 +130,10 @@ impl Checker<'_> {
             Fault::Skew(skew) if skew.seconds.unsigned_abs() > MOST_SKEW => {
                 self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
             }
+            Fault::Drift(drift) if drift.ppm == 0 || drift.ppm.unsigned_abs() > MOST_DRIFT => {
+                let message = format!("`ppm` is at least 1 and at most {MOST_DRIFT} either way");
+                self.wrong(&path("ppm"), message);
+            }
             Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
             _ => self.link(index, fault),
         }
@@ -210,6 +214,9 @@ const SERVERS: &[&str] = &["db", "volume"];
 
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;
+
+/// Millionths; a clock that runs so slow still runs forward.
+const MOST_DRIFT: u64 = 500_000;
 
 fn needs_http(fault: &Fault) -> bool {
     matches!(

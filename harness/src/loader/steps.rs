@@ -73,7 +73,7 @@ impl Checker<'_> {
                 self.known(&path, "status for `reset_status`", &reset.status, &["available", "error"]);
             }
             Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
-            Step::Write(_) => {}
+            Step::Write(_) | Step::ServiceList(_) => {}
             Step::Set(set) => self.set(index, set, names),
         }
     }

@@ -34,7 +34,6 @@ impl ChunkStore for GatedStore {
     fn geometry(&self) -> Geometry {
         self.inner.geometry()
     }
-
     fn host_bound(&self) -> bool {
         self.inner.host_bound()
     }
