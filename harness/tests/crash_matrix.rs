@@ -25,7 +25,7 @@ fn main() {
             let first = (number + 5 * shift) % STRIDE;
             let trial = move || {
                 let plays = plays(base, entries, driver, &Parts::default()).map_err(|error| format!("{error:#}"))?;
-                plays.iter().skip(first).step_by(STRIDE).try_for_each(|play| is_closed(play))
+                plays.iter().skip(first).step_by(STRIDE).try_for_each(is_closed)
             };
             trials.push(Trial::test(format!("{}@{driver}", base.name), trial));
         }

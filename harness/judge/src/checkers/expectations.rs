@@ -176,7 +176,7 @@ mod tests {
         judge("other kind", step(Some("service_down")).op(0, Phase::Fail, Some("conflict")), "service_down");
         judge("not refused", step(Some("service_down")).op(0, Phase::Ok, None), "refuses exactly");
         let maybe = |script: Script| script.plan(|plan| plan.steps[0].maybe = true);
-        judge("either", maybe(step(None)).op(0, Phase::Fail, Some("conflict")), "n/a");
+        judge("either", maybe(step(None)).op(0, Phase::Fail, Some("conflict")), "none");
         judge("unasked refusal", step(None).op(0, Phase::Fail, Some("conflict")), "accepted");
         judge("never asked", step(Some("conflict")), "was asked for");
     }
