@@ -139,7 +139,6 @@ fn begins(database: &mut Database, operation: Operation) -> Begun {
         availability_zone: "nova".to_owned(),
         working: true,
         status: None,
-        cast: None,
         running_here: Vec::new(),
         cast: None,
     })))
