@@ -16,6 +16,7 @@ pub mod posix;
 pub mod registry;
 pub mod s3;
 pub mod swift;
+pub mod tls;
 
 pub use capability::Capabilities;
 pub use context::RequestContext;

@@ -197,3 +197,20 @@ fn references_expand_to_options_that_may_be_shown() {
         assert_eq!(options.expand(text), expected);
     }
 }
+
+#[test]
+fn options_of_the_message_bus_stand_in_their_sections() {
+    let text = "[DEFAULT]\ntransport_url = rabbit://me:open-sesame@broker//\ncontrol_exchange = cinder\nssl = true\n\
+                [oslo_messaging_notifications]\ntopics = notifications, audit\ndriver = messagingv2\n\
+                [oslo_messaging_rabbit]\namqp_durable_queues = true\nheartbeat_timeout_threshold = 30\n";
+    let (options, ignored) = Options::parse_ini(text).unwrap();
+    assert_eq!(options.control_exchange, "cinder");
+    assert_eq!(options.topics, ["notifications", "audit"]);
+    assert!(options.amqp_durable_queues && !options.ssl);
+    assert_eq!(options.heartbeat_timeout_threshold, 30);
+    assert_eq!(ignored, ["ssl", "[oslo_messaging_notifications] driver"]);
+    assert_eq!(options.secrets(), ["rabbit://me:open-sesame@broker//"]);
+    assert!(!format!("{options:?}").contains("sesame"));
+    let error = Options::default().set("topics", " , ").unwrap_err();
+    assert_eq!(error.what, "option topics: found \",\", expected a list that is not empty");
+}

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::time::sleep;
 
-use crate::Result;
 use crate::bus::{Bus, CallerContext};
 use crate::db::{Call, Db, Outgoing, Sender, ask};
+use crate::{Kind, Result};
 
 /// Pause after a try that failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -161,6 +161,7 @@ impl Casts {
 
     async fn send_left(&self, db: &dyn Db, bus: &dyn Bus) -> Result<()> {
         let left: Vec<Outgoing> = ask(db, Call::CastsUnsent { host: self.sender.host.clone() }).await?;
+        let mut unknown = Ok(());
         for mut outgoing in left {
             let id = outgoing.cast.id.clone();
             {
@@ -172,12 +173,19 @@ impl Casts {
                     outgoing.cast.context = caller.clone();
                 }
             }
-            bus.cast(&outgoing.host, &outgoing.cast).await.map_err(|error| error.during("cast"))?;
+            match bus.cast(&outgoing.host, &outgoing.cast).await.map_err(|error| error.during("cast")) {
+                // That host has no queue yet; the others need not wait for it.
+                Err(error) if error.kind == Kind::NotFound => {
+                    unknown = Err(error);
+                    continue;
+                }
+                sent => sent?,
+            }
             let mut state = self.state();
             state.callers.remove(&id);
             state.sent.push(id);
         }
-        Ok(())
+        unknown
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,37 +1,34 @@
 //! Delivery of the outbox (D5): this process's own publisher, in order, at least once, until the bus has taken it.
 
-use std::time::Duration;
-
 use clinker_env::Env;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::Result;
-use crate::bus::Bus;
+use crate::bus::{Backoff, Bus};
 use crate::db::{Call, Db, Queued, ask};
 
 /// Rows fetched at once.
 const BATCH: u32 = 50;
-/// Pause after a failed delivery.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Delivers what host `host` emits, for ever; `published` wakes it.
 pub(crate) async fn deliver(db: &dyn Db, bus: &dyn Bus, env: &Env, host: &str, published: &Notify) {
     let publisher_id = format!("backup.{host}");
+    let mut backoff = Backoff::default();
     loop {
-        match drain(db, bus, env, &publisher_id).await {
+        match drain(db, bus, env, &publisher_id, &mut backoff).await {
             Ok(()) => published.notified().await,
             Err(error) => {
                 tracing::warn!("notifications wait: {error}");
-                sleep(PAUSE).await;
+                sleep(backoff.failed()).await;
             }
         }
     }
 }
 
 /// Delivers what is there, then returns.
-async fn drain(db: &dyn Db, bus: &dyn Bus, env: &Env, publisher_id: &str) -> Result<()> {
+async fn drain(db: &dyn Db, bus: &dyn Bus, env: &Env, publisher_id: &str, backoff: &mut Backoff) -> Result<()> {
     loop {
         let fetch = Call::OutboxFetch { publisher_id: publisher_id.to_owned(), limit: BATCH };
         let rows: Vec<Queued> = ask(db, fetch).await?;
@@ -40,6 +37,7 @@ async fn drain(db: &dyn Db, bus: &dyn Bus, env: &Env, publisher_id: &str) -> Res
         }
         for row in rows {
             bus.notify(&envelope(env, row.message)).await?;
+            backoff.succeeded();
             db.call(Call::OutboxDelivered { publisher_id: publisher_id.to_owned(), up_to: row.seq }).await?;
         }
     }

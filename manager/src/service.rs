@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::bus::{Bus, Cast, Method};
+use crate::bus::{Backoff, Bus, Cast, Method};
 use crate::db::{Call, Db};
 use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
@@ -227,16 +227,18 @@ impl Service {
     /// Takes casts from this host's queue, each into a task of its own.
     async fn take_requests(&self, tasks: &mut JoinSet<()>) -> Result<()> {
         let manager = &self.manager;
+        let mut backoff = Backoff::default();
         loop {
             reaping(tasks, workers::turn(manager, true)).await?;
             let mut queue = match manager.bus.consume(&manager.options.host).await {
                 Ok(queue) => queue,
                 Err(error) => {
                     tracing::warn!("cannot open the request queue: {error}");
-                    sleep(Duration::from_secs(1)).await;
+                    sleep(backoff.failed()).await;
                     continue;
                 }
             };
+            backoff.succeeded();
             loop {
                 let next = async {
                     tokio::select! {

@@ -16,8 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::tls::Tls;
 use super::{Method, Request, Response};
+use crate::tls::Tls;
 use crate::{Error, Kind, Result};
 
 /// An open connection. Dropping it closes the stream at once, also in the middle of an exchange.
@@ -85,7 +85,7 @@ impl Drop for Connection {
 async fn connect(env: &Env, tls: &Tls, request: &Request) -> Result<BoxStream> {
     let Request { target, url, .. } = request;
     let stream = env.net.connect(url.host(), url.port()).await.map_err(|error| no_connection(target, error))?;
-    if url.is_tls() { tls.wrap(env, target, url, stream).await } else { Ok(stream) }
+    if url.is_tls() { tls.wrap(env, target, url.host(), stream).await } else { Ok(stream) }
 }
 
 async fn send_and_read(

@@ -8,7 +8,6 @@ pub(crate) mod call;
 mod connection;
 pub(crate) mod objects;
 pub mod retry;
-mod tls;
 mod url;
 
 use std::collections::BTreeMap;
@@ -19,14 +18,14 @@ use bytes::Bytes;
 use clinker_env::Env;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+pub use crate::tls::TlsOptions;
 pub use hyper::Method;
 pub use retry::{Failure, RetryPolicy};
-pub use tls::TlsOptions;
 pub use url::Url;
 
+use crate::tls::Tls;
 use crate::{Error, Kind, Result};
 use connection::Connection;
-use tls::Tls;
 
 /// Idle connections kept per server, unless told otherwise.
 const IDLE_MAX: usize = 8;

@@ -18,8 +18,9 @@ pub(super) fn parse(text: &str) -> Result<(Options, Vec<String>)> {
     let mut ignored = Vec::new();
     for assignment in &assignments {
         let Assignment { line, section, name, value } = assignment;
-        if section != "DEFAULT" {
-            ignored.push(format!("[{section}] {name}"));
+        let at_home = if is_known(name) { section == home(canonical(name)) } else { section == "DEFAULT" };
+        if !at_home {
+            ignored.push(if section == "DEFAULT" { name.clone() } else { format!("[{section}] {name}") });
         } else if is_known(name) {
             // An option's own name wins over its deprecated alias, wherever the two stand.
             let overruled = canonical(name) != name
@@ -34,6 +35,11 @@ pub(super) fn parse(text: &str) -> Result<(Options, Vec<String>)> {
         }
     }
     Ok((options, ignored))
+}
+
+/// The section in which an option stands.
+fn home(name: &str) -> &'static str {
+    table::SECTIONS.iter().find(|(_, known)| *known == name).map_or("DEFAULT", |(section, _)| section)
 }
 
 fn known_elsewhere(name: &str) -> bool {

@@ -100,6 +100,14 @@ options! {
     backup_name_template: String = text("backup-%s"), NotEmpty, "template of a backup's derived name";
     quota_backups: i64 = 10, Min(-1), "backups per project; -1 = unlimited";
     quota_backup_gigabytes: i64 = 1000, Min(-1), "GiB of backups per project; -1 = unlimited";
+    // message bus
+    transport_url: Option<Secret> = None, Any, "broker and credentials, rabbit://user:password@host:port/vhost; unset = guest on this machine";
+    control_exchange: String = text("openstack"), NotEmpty, "exchange of requests and notifications";
+    topics: Vec<String> = vec![text("notifications")], NotEmpty, "topics of notifications; [oslo_messaging_notifications]";
+    amqp_durable_queues: bool = false, Any, "whether exchange and queues outlive a restart of the broker; [oslo_messaging_rabbit]";
+    heartbeat_timeout_threshold: u64 = 60, Any, "seconds between the broker's signs of life, at least twice as many; 0 = none; [oslo_messaging_rabbit]";
+    ssl: bool = false, Any, "whether the connection to the broker is TLS; [oslo_messaging_rabbit]";
+    ssl_ca_file: Text = None, Any, "file of the certificate authorities to trust for it; unset = the system's; [oslo_messaging_rabbit]";
     // initialisation, health, progress
     backup_periodic_initialization: bool = false, Any, "whether a failed initialisation is tried again and a working driver re-checked";
     backup_initialization_timeout: u64 = 60, Min(1), "seconds after which an initialisation attempt is cut off";
@@ -168,6 +176,15 @@ options! {
 /// Deprecated names and the options they stand for.
 pub(super) const ALIASES: &[(&str, &str)] =
     &[("backup_driver_status_check_interval", "backup_driver_stats_polling_interval")];
+
+/// Options that stand in a section of their own.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    ("oslo_messaging_notifications", "topics"),
+    ("oslo_messaging_rabbit", "amqp_durable_queues"),
+    ("oslo_messaging_rabbit", "heartbeat_timeout_threshold"),
+    ("oslo_messaging_rabbit", "ssl"),
+    ("oslo_messaging_rabbit", "ssl_ca_file"),
+];
 
 /// Families and names of Cinder's backup options that nothing here reads: a file may carry them.
 pub(super) const ELSEWHERE: &[&str] = &[

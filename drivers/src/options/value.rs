@@ -153,6 +153,24 @@ impl Value for String {
     }
 }
 
+/// A list, with commas between its values.
+impl Value for Vec<String> {
+    const KIND: &'static str = "list";
+
+    fn parse(text: &str, limits: Limits) -> Result<Vec<String>, String> {
+        let values: Vec<String> =
+            text.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned).collect();
+        match limits {
+            Limits::NotEmpty if values.is_empty() => Err(wrong(text, "a list that is not empty")),
+            _ => Ok(values),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.join(","))
+    }
+}
+
 impl Value for Secret {
     const KIND: &'static str = "secret";
     const SECRET: bool = true;

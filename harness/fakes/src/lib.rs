@@ -9,6 +9,7 @@
 //! Absent on purpose: any code of the drivers that are judged here, sockets, wall clocks, threads. The fakes reach the
 //! world through `Env` alone, so the same fake serves a simulated host or a real TCP port.
 
+pub mod amqp;
 mod answer;
 mod damage;
 mod disk;
@@ -22,6 +23,7 @@ pub mod swift;
 mod tokens;
 mod wire;
 
+pub use amqp::{BrokerConfig, BrokerFake};
 pub use keystone::{KeystoneConfig, KeystoneFake};
 pub use s3::{S3Config, S3Fake};
 pub use swift::{SwiftConfig, SwiftFake};

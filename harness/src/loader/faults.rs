@@ -4,6 +4,7 @@ use clinker_model::fault::{Answer, Matching};
 use clinker_model::{Fault, Span};
 
 use super::check::Checker;
+use super::presets::BROKER_HOST;
 use super::suggest::hint;
 
 impl Checker<'_> {
@@ -48,9 +49,6 @@ impl Checker<'_> {
     }
 
     fn host(&mut self, path: &[&str], fault: &Fault, host: &str) {
-        if host == "collector" {
-            return self.wrong(path, "`collector` is no target: it keeps what must not be lost");
-        }
         for preset in self.presets.clone() {
             let hosts = super::hosts::of_world(self.scenario, preset);
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
@@ -66,7 +64,8 @@ impl Checker<'_> {
                     format!("`{name}` does not apply to `{host}` of {driver}, a disk: it has slow, silent, read_only");
                 return self.wrong(path, message);
             }
-            if needs_http(fault) && !http {
+            let login = host == BROKER_HOST && matches!(fault, Fault::WrongCredentials(_));
+            if needs_http(fault) && !http && !login {
                 let message =
                     format!("`{}` needs a server that speaks HTTP: `{host}` of {} does not", fault.name(), preset.name);
                 return self.wrong(path, message);
@@ -211,7 +210,7 @@ const POINTS: &[&str] = &[
     "volumes.attach", "volumes.detach",
 ];
 /// Hosts that others connect to, whatever the driver.
-const SERVERS: &[&str] = &["db", "volume"];
+const SERVERS: &[&str] = &["db", "volume", BROKER_HOST];
 
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;

@@ -6,13 +6,19 @@ use std::collections::BTreeMap;
 pub const CHUNK: u64 = 64 << 10;
 pub const BLOCK: u64 = 4 << 10;
 
+/// The message broker of every world, and who may log in there.
+pub const BROKER_HOST: &str = "broker";
+pub const BROKER_PORT: u16 = 5672;
+pub const BROKER_USER: &str = "cinder";
+pub const BROKER_PASSWORD: &str = "broker-secret-pass";
+
 /// A driver with everything a scenario needs to run it.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
     pub name: &'static str,
     /// The back end that the fault target `store` means.
     pub store: &'static str,
-    /// Hosts besides `api`, `db`, `volume` and the backup hosts.
+    /// Hosts besides `api`, `db`, `volume`, `broker`, `collector` and the backup hosts.
     pub servers: &'static [&'static str],
     pub chunk_option: &'static str,
     pub block_option: &'static str,
@@ -118,9 +124,10 @@ pub fn names() -> Vec<&'static str> {
 }
 
 impl Preset {
-    /// The world's hosts that a fault may name. The collector is none: it keeps what must not be lost.
+    /// The world's hosts that a fault may name.
     pub fn hosts(&self, backup_hosts: u32) -> Vec<String> {
-        let fixed = ["api", "db", "volume"].iter().chain(self.servers).map(|host| (*host).to_owned());
+        let fixed =
+            ["api", "db", "volume", BROKER_HOST, "collector"].iter().chain(self.servers).map(|host| (*host).to_owned());
         fixed.chain((1..=backup_hosts).map(|index| format!("backup-host-{index}"))).collect()
     }
 
@@ -136,6 +143,8 @@ impl Preset {
         options.insert(self.chunk_option.to_owned(), chunk.to_string());
         options.insert(self.block_option.to_owned(), block.to_string());
         options.insert("periodic_fuzzy_delay".to_owned(), "0".to_owned());
+        let broker = format!("rabbit://{BROKER_USER}:{BROKER_PASSWORD}@{BROKER_HOST}:{BROKER_PORT}//");
+        options.insert("transport_url".to_owned(), broker);
         options
     }
 

@@ -156,6 +156,14 @@ static MUTANTS: &[Mutant] = &[
         plant: ports::token_logged,
     },
     Mutant {
+        name: "confirm-ignored",
+        about: "a notification counts as delivered before the broker has confirmed it",
+        scenario: "broker/away-during-create",
+        driver: "swift",
+        checker: "collected",
+        plant: ports::confirm_ignored,
+    },
+    Mutant {
         name: "dead-hosts-are-chosen",
         about: "a request goes to any host that ever registered, dead or alive",
         scenario: "services/dead-hosts",

@@ -13,7 +13,9 @@ use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{BoxStream, Env, Listener, Net, Tasks};
+use clinker_manager::bus::{Bus, Cast, Consumer};
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::run::Parts;
@@ -114,6 +116,27 @@ impl BackupDriver for OutlivesItsCutOff {
     }
     async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
         self.0.delete_backup(context, backup).await
+    }
+}
+
+/// A notification counts as delivered whether the broker has confirmed it or not.
+pub(super) fn confirm_ignored(parts: &mut Parts) {
+    parts.bus = |inner| Arc::new(IgnoresConfirms(inner));
+}
+
+struct IgnoresConfirms(Arc<dyn Bus>);
+
+#[async_trait]
+impl Bus for IgnoresConfirms {
+    async fn cast(&self, host: &str, cast: &Cast) -> Result<()> {
+        self.0.cast(host, cast).await
+    }
+    async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
+        self.0.consume(host).await
+    }
+    async fn notify(&self, message: &Value) -> Result<()> {
+        drop(self.0.notify(message).await);
+        Ok(())
     }
 }
 

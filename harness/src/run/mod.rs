@@ -22,6 +22,7 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::bus::Bus;
 use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::placement::{self, Placement};
@@ -50,6 +51,8 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the backup hosts' message bus.
+    pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
     /// Wraps the database's port, of backup hosts and of the API.
     pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
     /// The clock on which the database takes ages.
@@ -68,6 +71,7 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            bus: |bus| bus,
             db: |db| db,
             ages: Arc::new(Monotonic),
             env: |env| env,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use clinker_manager::bus::server::Collector;
 use clinker_manager::db::{Commit, CommitLog};
 use clinker_model::history::{OutboxRow, RowChange};
 use clinker_model::{Entry, Journal};
@@ -36,8 +35,8 @@ impl CommitLog for CommitRecorder {
 /// Writes every notification that arrives into the history.
 pub(super) struct EventRecorder(pub Arc<SimJournal>);
 
-impl Collector for EventRecorder {
-    fn collected(&self, message: &Value) {
-        self.0.record(COLLECTOR_HOST, Entry::Event { message: message.clone() });
+impl EventRecorder {
+    pub fn collected(&self, message: Value) {
+        self.0.record(COLLECTOR_HOST, Entry::Event { message });
     }
 }

@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
-use clinker_fakes::TokenRegistry;
+use clinker_fakes::amqp::listener::{ListenerConfig, listen};
+use clinker_fakes::{BrokerConfig, BrokerFake, TokenRegistry};
 use clinker_manager::api::Api;
-use clinker_manager::bus::client::BusClient;
-use clinker_manager::bus::server::Exchange;
+use clinker_manager::bus::amqp::AmqpBus;
+use clinker_manager::db;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Call, CommitLog, Dump, Request, service_id};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
-use clinker_manager::{bus, db};
 use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume};
 use clinker_model::{Entry, FaultTarget, Journal};
@@ -40,6 +41,7 @@ pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
 
 const API_HOST: &str = "api";
 pub(super) const DB_HOST: &str = "db";
+const BROKER_HOST: &str = presets::BROKER_HOST;
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
@@ -84,6 +86,7 @@ impl Scene {
             options,
         };
         scene.add_database(world, parts)?;
+        scene.add_broker(world)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
         let (mut tokens, mut disks) = (None, Vec::new());
@@ -134,11 +137,37 @@ impl Scene {
         })
     }
 
+    fn add_broker(&mut self, world: &mut dyn World) -> Result<(), RunError> {
+        let config = BrokerConfig {
+            host: BROKER_HOST.to_owned(),
+            user: presets::BROKER_USER.to_owned(),
+            password: presets::BROKER_PASSWORD.to_owned(),
+            vhost: "/".to_owned(),
+        };
+        let broker = BrokerFake::new(config, self.journal.clone());
+        self.targets.insert(BROKER_HOST.to_owned(), broker.clone());
+        add(world, BROKER_HOST, move |env| {
+            let broker = Arc::clone(&broker);
+            async move { broker.serve(env, presets::BROKER_PORT).await.map_err(BoxError::from) }
+        })
+    }
+
     fn add_collector(&self, world: &mut dyn World) -> Result<(), RunError> {
-        let exchange = Arc::new(Exchange::new(Arc::new(EventRecorder(Arc::clone(&self.journal)))));
+        let recorder = Arc::new(EventRecorder(Arc::clone(&self.journal)));
+        let config = ListenerConfig {
+            broker: BROKER_HOST.to_owned(),
+            port: presets::BROKER_PORT,
+            user: presets::BROKER_USER.to_owned(),
+            password: presets::BROKER_PASSWORD.to_owned(),
+            vhost: "/".to_owned(),
+            exchange: self.options.control_exchange.clone(),
+            topics: self.options.topics.clone(),
+            durable: self.options.amqp_durable_queues,
+            heartbeat: Duration::from_secs(self.options.heartbeat_timeout_threshold.max(1)),
+        };
         add(world, COLLECTOR_HOST, move |env| {
-            let exchange = Arc::clone(&exchange);
-            async move { bus::server::serve(exchange, env).await.map_err(BoxError::from) }
+            let (recorder, config) = (Arc::clone(&recorder), config.clone());
+            async move { listen(&config, &env, |message| recorder.collected(message)).await.map_err(BoxError::from) }
         })
     }
 
@@ -193,17 +222,17 @@ impl Scene {
             let env = (parts.env)(env);
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
-            let bus = BusClient::new(env.clone(), COLLECTOR_HOST).consuming_as(&name);
-            let ports = Ports {
+            let bus = AmqpBus::new(env.clone(), &options);
+            let ports = bus.map(|bus| Ports {
                 worker: process.worker,
                 db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
-                bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
+                bus: (parts.bus)(Arc::new(GatedBus { inner: bus, gate: gate.clone() })),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
-            };
-            let service = Service::new(options.clone(), ports);
+            });
+            let service = ports.and_then(|ports| Service::new(options.clone(), ports));
             async move { service?.run().await.map_err(BoxError::from) }
         })
     }
@@ -221,10 +250,16 @@ impl Scene {
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
             let db = db_port(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }));
-            let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
+            let bus = AmqpBus::new(env.clone(), &options);
             let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
-            let workload = Workload {
-                api: Api::new(env.clone(), API_HOST, &options, db, bus),
+            let workload = bus.map(|bus| Workload {
+                api: Api::new(
+                    env.clone(),
+                    API_HOST,
+                    &options,
+                    db,
+                    Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
+                ),
                 db: client,
                 env,
                 plan: Arc::clone(&plan),
@@ -235,10 +270,10 @@ impl Scene {
                 journal: Arc::clone(&journal),
                 start: progress.start(journal.now()),
                 progress: Arc::clone(&progress),
-            };
+            });
             let signals = signals.clone();
             async move {
-                workload.run(|| signals.done()).await;
+                workload?.run(|| signals.done()).await;
                 Ok(())
             }
         })
@@ -281,6 +316,7 @@ impl Scene {
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.options.secrets();
         secrets.extend(servers::secrets());
+        secrets.push(presets::BROKER_PASSWORD.to_owned());
         secrets.sort();
         secrets.dedup();
         secrets

@@ -63,9 +63,9 @@ fn plan(play_of: &Play) -> Plan {
     let text = play_of.scenario();
     let scenario = loader::load(name, &text, &options).unwrap_or_else(|error| panic!("{error}"));
     let mut plan = loader::plan(&scenario, "oracle", &play_of.driver, SEED).unwrap();
-    if let Some((from, until)) = &play_of.hold_collector {
+    if let Some((from, until)) = &play_of.hold_broker {
         let span = |seconds: u64| Span(Duration::from_secs(seconds));
-        let fault = Fault::Hold(HostTarget { host: "collector".into() });
+        let fault = Fault::Hold(HostTarget { host: "broker".into() });
         plan.faults.push(PlannedFault { at: span(*from), until: Some(span(*until)), fault });
     }
     plan

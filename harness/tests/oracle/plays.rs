@@ -66,7 +66,7 @@ pub struct Play {
     #[serde(default)]
     pub delivered: bool,
     /// Nothing reaches the message bus between these seconds.
-    pub hold_collector: Option<(u64, u64)>,
+    pub hold_broker: Option<(u64, u64)>,
     /// Why faults of this play hit nothing.
     pub idle_faults: Option<String>,
     /// Facts that say nothing here → why.

@@ -1,11 +1,9 @@
 //! The message bus port: RPC casts to managers, notifications to whoever collects them.
 //!
-//! [`client`] and [`server`] carry it as JSON lines to the collector host, which keeps one durable queue per manager.
+//! [`amqp`] carries it to a broker, where each manager has a queue that outlives it.
 
-pub mod client;
-pub mod server;
-
-use std::time::Duration;
+pub mod amqp;
+mod backoff;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -16,22 +14,18 @@ use clinker_drivers::{RequestContext, Secret};
 
 use crate::Result;
 use crate::model::BackupStatus;
-
-/// How often the collector speaks to a consumer for whom it has nothing: who only listens never learns from TCP that
-/// the other side has given the connection up.
-const IDLE_BEAT: Duration = Duration::from_secs(60);
-/// How long a cast that was delivered is kept from the other consumers of its queue.
-const CLAIM: Duration = Duration::from_secs(60);
+pub(crate) use backoff::Backoff;
 
 #[async_trait]
 pub trait Bus: Send + Sync {
-    /// Queues a cast for a manager; it waits there until the manager takes it.
+    /// Queues a cast for a manager; it waits there until the manager takes it. A host that has never run has no queue:
+    /// `not_found`, which another try may get over.
     async fn cast(&self, host: &str, cast: &Cast) -> Result<()>;
 
     /// Opens this manager's queue.
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>>;
 
-    /// Hands a notification over; returns when it is safe with the collector.
+    /// Hands a notification over; returns when the broker has confirmed it.
     async fn notify(&self, message: &Value) -> Result<()>;
 }
 
@@ -97,35 +91,4 @@ impl From<CallerContext> for RequestContext {
             catalog: context.catalog,
         }
     }
-}
-
-/// What a client says to the collector, one JSON line each.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    Cast {
-        host: String,
-        cast: Cast,
-    },
-    Notify {
-        message: Value,
-    },
-    Consume {
-        host: String,
-        /// The same for every connection of one worker.
-        consumer: String,
-    },
-    Acknowledge,
-}
-
-/// What the collector says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Said {
-    Done,
-    Deliver {
-        cast: Cast,
-    },
-    /// Nothing to deliver, but the connection lives.
-    Idle,
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Checker;
 use crate::tally::{Tally, at};
-use crate::view::{Note, SEC, end_ns, notes, progress_type, text};
+use crate::view::{Note, SEC, disturbed, end_ns, notes, progress_type, text};
 
 pub const CHECKER: Checker = Checker {
     name: "delivery",
@@ -30,7 +30,16 @@ fn check(history: &History) -> Finding {
         publishers.entry(&note.row.publisher_id).or_default().push(note);
     }
     for (publisher, sent) in publishers {
-        order(&mut tally, publisher, &sent, &arrivals);
+        // Each priority has a queue of its own: while a listener is away what waits in one is not ordered to the other.
+        if disturbed(history, &["broker", "collector"], 0, end_ns(history)) {
+            for priority in ["INFO", "ERROR"] {
+                let sent: Vec<&Note<'_>> =
+                    sent.iter().filter(|note| note.field("priority") == priority).copied().collect();
+                order(&mut tally, publisher, &sent, &arrivals);
+            }
+        } else {
+            order(&mut tally, publisher, &sent, &arrivals);
+        }
         complete(history, &mut tally, &sent, &arrivals);
     }
     tally.finish()
@@ -97,7 +106,7 @@ fn arrivals(history: &History, tally: &mut Tally, notes: &[Note<'_>]) -> BTreeMa
 }
 
 /// The notification itself, out of the envelope of messagingv2.
-fn unwrapped(message: &Value) -> Value {
+pub(super) fn unwrapped(message: &Value) -> Value {
     let inner = message.get("oslo.message").and_then(Value::as_str);
     inner.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| message.clone())
 }
@@ -175,6 +184,20 @@ mod tests {
         judge("swapped", arrive(&[1, 0, 2]), "in the order of the outbox");
         judge("lost", arrive(&[0, 1]), "every notification arrives");
         judge("nothing sent", script(), "none");
+    }
+
+    #[test]
+    fn priorities_keep_their_own_order_while_the_listener_is_away() {
+        let run = |order: &[usize]| {
+            let script = script().note("backup.create.start", "creating").note("backup.create.error", "error");
+            let script = script.note("backup.delete.start", "deleting").at(60_000);
+            let messages: Vec<Value> = order.iter().map(|index| message(&script, *index)).collect();
+            messages.into_iter().fold(script, Script::arrives)
+        };
+        let away = || Fault::Refuse(HostTarget { host: "broker".to_owned() });
+        judge("no fault", run(&[0, 2, 1]), "in the order of the outbox");
+        judge("across queues", run(&[0, 2, 1]).fault(0, Some(10), away()), "ok");
+        judge("in one queue", run(&[2, 0, 1]).fault(0, Some(10), away()), "in the order of the outbox");
     }
 
     #[test]

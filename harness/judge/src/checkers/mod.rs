@@ -1,6 +1,7 @@
 //! Every checker, one per file. A rule that a history says nothing about makes it not applicable, never passed.
 
 pub mod attempts;
+pub mod collected;
 pub mod delivery;
 pub mod events;
 pub mod expectations;
@@ -30,6 +31,7 @@ pub const CHECKERS: &[Checker] = &[
     payload::CHECKER,
     progress::CHECKER,
     delivery::CHECKER,
+    collected::CHECKER,
     restored_bytes::CHECKER,
     leftovers::CHECKER,
     write_order::CHECKER,

@@ -1,4 +1,4 @@
-//! The rustls client: one configuration per HTTP client, made at the first connection.
+//! The rustls client: one configuration per client, made at the first connection.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,6 @@ use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme};
 
 use super::TlsOptions;
-use crate::http::Url;
 use crate::{Error, Kind, Result};
 
 /// Where systems keep the authorities they trust.
@@ -25,7 +24,8 @@ const SYSTEM: [&str; 3] =
 /// More than any bundle of authorities has.
 const BUNDLE_BYTES_MAX: u64 = 16 << 20;
 
-pub(in crate::http) struct Tls {
+/// A client's side of TLS.
+pub struct Tls {
     options: TlsOptions,
     config: OnceCell<Arc<ClientConfig>>,
 }
@@ -35,10 +35,10 @@ impl Tls {
         Tls { options, config: OnceCell::new() }
     }
 
-    /// Does the handshake. The caller has the time-out.
-    pub async fn wrap(&self, env: &Env, target: &str, url: &Url, stream: BoxStream) -> Result<BoxStream> {
+    /// Does the handshake with `host`, which errors call `target`. The caller has the time-out.
+    pub async fn wrap(&self, env: &Env, target: &str, host: &str, stream: BoxStream) -> Result<BoxStream> {
         let config = self.config.get_or_try_init(|| self.configure(env)).await?;
-        let name = ServerName::try_from(url.host().to_owned())
+        let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::InvalidConfig, format!("{target}: its host is no name a certificate has")))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
         Ok(Box::new(stream.map_err(|error| failed(target, error))?))

@@ -1,4 +1,4 @@
-//! TLS over the environment's streams, with the `tls` feature; without it no URL asks for it.
+//! TLS over the environment's streams, with the `tls` feature; without it no URL asks for it. HTTP and the message bus share it.
 //!
 //! Certificates are judged by the host's own clock, and authorities are read through the environment's file system.
 
@@ -6,9 +6,12 @@
 mod rustls;
 
 #[cfg(feature = "tls")]
-pub(super) use rustls::Tls;
+pub use rustls::Tls;
 
-/// How an `https` server's certificate is checked.
+/// Whether TLS is built in.
+pub const AVAILABLE: bool = cfg!(feature = "tls");
+
+/// How a server's certificate is checked.
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
     /// Off: any certificate is taken.
@@ -26,25 +29,24 @@ impl Default for TlsOptions {
 }
 
 #[cfg(not(feature = "tls"))]
-pub(super) use absent::Tls;
+pub use absent::Tls;
 
 #[cfg(not(feature = "tls"))]
 mod absent {
     use clinker_env::{BoxStream, Env};
 
     use super::TlsOptions;
-    use crate::http::Url;
     use crate::{Error, Kind, Result};
 
-    /// No TLS. [`Url`] refuses `https` before it comes to this.
-    pub(in crate::http) struct Tls;
+    /// No TLS. Whoever reads a URL refuses one that asks for it before it comes to this.
+    pub struct Tls;
 
     impl Tls {
         pub fn new(_: TlsOptions) -> Tls {
             Tls
         }
 
-        pub async fn wrap(&self, _: &Env, target: &str, _: &Url, _: BoxStream) -> Result<BoxStream> {
+        pub async fn wrap(&self, _: &Env, target: &str, _: &str, _: BoxStream) -> Result<BoxStream> {
             Err(Error::new(Kind::Unsupported, format!("{target}: TLS is not built in")))
         }
     }

@@ -1,0 +1,92 @@
+//! A connection that publishes: what it needs is declared once, each message is confirmed before the next.
+
+use std::collections::BTreeSet;
+
+use amq_protocol::frame::AMQPFrame;
+use amq_protocol::protocol::{AMQPClass, basic};
+use amq_protocol::types::FieldTable;
+
+use super::connection::{CHANNEL, Connection};
+use super::frames::{content, short};
+use super::topology::{binding, confirms, lasting_queue, topic_exchange};
+use crate::{Error, Kind, Result};
+
+pub(super) struct Publisher {
+    connection: Connection,
+    exchange: String,
+    durable: bool,
+    /// Routing keys whose queue is declared and bound.
+    declared: BTreeSet<String>,
+    confirms: bool,
+    published: u64,
+}
+
+impl Publisher {
+    pub fn over(connection: Connection, exchange: &str, durable: bool) -> Publisher {
+        let exchange = exchange.to_owned();
+        Publisher { connection, exchange, durable, declared: BTreeSet::new(), confirms: false, published: 0 }
+    }
+
+    /// Publishes to the queue named like the key, which exists then: nothing is lost for want of a listener.
+    pub async fn publish_kept(&mut self, key: &str, body: &[u8]) -> Result<()> {
+        let mut methods = Vec::new();
+        if !self.declared.contains(key) {
+            methods.push(topic_exchange(&self.exchange, self.durable)?);
+            methods.push(lasting_queue(key, self.durable)?);
+            methods.push(binding(key, &self.exchange, key)?);
+        }
+        self.publish(methods, key, body, false).await?;
+        self.declared.insert(key.to_owned());
+        Ok(())
+    }
+
+    /// Publishes to whoever has bound the key; `not_found` if nobody has.
+    pub async fn publish_to(&mut self, key: &str, body: &[u8]) -> Result<()> {
+        self.publish(Vec::new(), key, body, true).await
+    }
+
+    async fn publish(&mut self, mut methods: Vec<AMQPClass>, key: &str, body: &[u8], mandatory: bool) -> Result<()> {
+        if !self.confirms {
+            methods.extend([topic_exchange(&self.exchange, self.durable)?, confirms()]);
+        }
+        if !methods.is_empty() {
+            self.connection.ask(methods).await?;
+            self.confirms = true;
+        }
+        let publish = basic::AMQPMethod::Publish(basic::Publish {
+            exchange: short("the exchange", &self.exchange)?,
+            routing_key: short("the routing key", key)?,
+            mandatory,
+            immediate: false,
+        });
+        // As oslo.messaging sends them; delivery mode 2 is persistent.
+        let properties = basic::AMQPProperties::default()
+            .with_content_type("application/json".into())
+            .with_content_encoding("utf-8".into())
+            .with_headers(FieldTable::default())
+            .with_delivery_mode(2)
+            .with_priority(0);
+        let frames = content(CHANNEL, AMQPClass::Basic(publish), properties, body, self.connection.frame_max);
+        self.connection.send(&frames).await?;
+        self.published += 1;
+        self.confirmed().await
+    }
+
+    async fn confirmed(&mut self) -> Result<()> {
+        let mut returned = false;
+        loop {
+            let AMQPFrame::Method(_, AMQPClass::Basic(said)) = self.connection.next().await? else { continue };
+            match said {
+                basic::AMQPMethod::Return(_) => returned = true,
+                basic::AMQPMethod::Ack(ack) if ack.delivery_tag >= self.published && returned => {
+                    return Err(Error::transient(Kind::NotFound, "broker has no queue for the message"));
+                }
+                basic::AMQPMethod::Ack(ack) if ack.delivery_tag >= self.published => return Ok(()),
+                basic::AMQPMethod::Nack(_) => {
+                    return Err(Error::transient(Kind::Internal, "broker could not take the message"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
