@@ -22,7 +22,7 @@ pub(crate) async fn delete_backup(manager: &Arc<Manager>, cast: Cast) {
     manager.wait_for_others(backup_id).await;
     if workers::wait_for_neighbours(manager, backup_id).await {
         // One that went down has left its create open: told again, the database closes it.
-        let Some(_) = manager.begin_again(Operation::Delete, &cast).await else { return };
+        let Some(_) = manager.begin(Operation::Delete, &cast).await else { return };
     }
     let result = remove(manager, context, &begun.backup.id).await;
     manager.finish(Operation::Delete, backup_id, result.err().as_ref(), 0).await;

@@ -148,20 +148,8 @@ impl Manager {
     ///
     /// The cast is acknowledged, so nobody sends it again: a database that cannot be reached is waited for.
     pub async fn begin(&self, operation: Operation, cast: &Cast) -> Option<Begun> {
-        self.begun(operation, &cast.backup_id, self.arrival(operation, cast, None)).await
-    }
-
-    /// The same request, told once more by who began it: what is open beside it may have lost its process meanwhile.
-    pub async fn begin_again(&self, operation: Operation, cast: &Cast) -> Option<Begun> {
-        let mut call = self.arrival(operation, cast, None);
-        if let Call::OpBegin(begin) = &mut call {
-            begin.cast = None;
-        }
-        self.begun(operation, &cast.backup_id, call).await
-    }
-
-    async fn begun(&self, operation: Operation, backup_id: &str, call: Call) -> Option<Begun> {
-        match self.persist::<Begun>(&call).await {
+        let backup_id = &cast.backup_id;
+        match self.persist::<Begun>(&self.arrival(operation, cast, None)).await {
             Ok(begun) if begun.again => {
                 tracing::warn!("a cast for backup {backup_id} came again");
                 None

@@ -19,6 +19,7 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
+use crate::workers::Taken;
 use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
@@ -139,10 +140,11 @@ impl Service {
 
     /// At one instant the cut-off comes first (D2).
     async fn cut_off<T>(&self, method: &str, trial: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.lifecycle.cut_off(&self.timing);
         tokio::select! {
             biased;
-            () = sleep(self.timing.cut_off) => {
-                let what = format!("no result within {}s", self.timing.cut_off.as_secs());
+            () = sleep(limit) => {
+                let what = format!("no result within {}s", limit.as_secs());
                 Err(Error::transient(Kind::Timeout, what).during(method))
             }
             result = trial => result,
@@ -205,8 +207,15 @@ impl Service {
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
             let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
-            if let Err(error) = self.manager.db.call(call).await {
-                tracing::error!("heartbeat failed: {error}");
+            tokio::select! {
+                biased;
+                // One that is on its way for long must not keep the grid from restarting with the next success.
+                _ = state.changed() => return,
+                sent = self.manager.db.call(call) => {
+                    if let Err(error) = sent {
+                        tracing::error!("heartbeat failed: {error}");
+                    }
+                }
             }
             // A slow answer skips beats; it never bunches them.
             while next + self.timing.heartbeat <= Instant::now() {
@@ -259,14 +268,23 @@ impl Service {
             reset::reset_status(&manager, &cast, status).await?;
             return queue.acknowledge().await;
         }
-        let is_mine = workers::take(&manager, &cast).await?;
-        queue.acknowledge().await?;
-        if !is_mine {
-            tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
-            return Ok(());
+        let taken = workers::take(&manager, &cast).await?;
+        let acknowledged = queue.acknowledge().await;
+        match taken {
+            // Not acknowledged, it comes again.
+            Taken::Unrecorded if acknowledged.is_err() => return acknowledged,
+            Taken::ByAnother => {
+                tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
+                return acknowledged;
+            }
+            // What is recorded as this worker's is nobody else's any more.
+            Taken::Unrecorded | Taken::Recorded | Taken::Undecided => {}
         }
         // From here on it is this process's. One that comes again finds that it has begun.
         self.manager.env.tasks.spawn_in(tasks, async move {
+            if !workers::is_mine(&manager, &cast, taken).await {
+                return;
+            }
             match cast.method {
                 Method::CreateBackup => create::create_backup(&manager, cast).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
@@ -274,7 +292,7 @@ impl Service {
                 Method::ResetStatus { .. } => {}
             }
         });
-        Ok(())
+        acknowledged
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::Operation;
 use crate::operation::Manager;
 use crate::state::ServiceState;
 
-/// How often a delete looks whether a neighbour's create has ended.
+/// How often a worker looks what has become of a neighbour's work.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// This worker's part in the clean-up of its host.
@@ -63,16 +63,29 @@ pub(crate) async fn turn_lost(manager: &Manager) {
     turn(manager, false).await;
 }
 
-/// Notes that this worker has taken a cast. `false`: a neighbour runs what it asks for, or has ended it.
-pub(crate) async fn take(manager: &Manager, cast: &Cast) -> Result<bool> {
+/// Whose a cast is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Its consumer's, once it is acknowledged: there is no other.
+    Unrecorded,
+    /// This worker's, by the database.
+    Recorded,
+    /// A neighbour runs what it asks for, or has ended it.
+    ByAnother,
+    /// A neighbour has noted it and not begun; if it has died of that, its row will say so.
+    Undecided,
+}
+
+/// Notes that this worker takes a cast.
+pub(crate) async fn take(manager: &Manager, cast: &Cast) -> Result<Taken> {
     let operation = match cast.method {
         Method::CreateBackup => Operation::Create,
         Method::RestoreBackup => Operation::Restore,
         Method::DeleteBackup => Operation::Delete,
-        Method::ResetStatus { .. } => return Ok(true),
+        Method::ResetStatus { .. } => return Ok(Taken::Unrecorded),
     };
     if is_alone(manager) {
-        return Ok(true);
+        return Ok(Taken::Unrecorded);
     }
     let taking = Taking {
         backup_id: cast.backup_id.clone(),
@@ -82,7 +95,21 @@ pub(crate) async fn take(manager: &Manager, cast: &Cast) -> Result<bool> {
         worker: manager.worker,
         service_down_time: down_time(manager),
     };
-    manager.persist(&Call::WorkTake(taking)).await
+    let is_mine: Option<bool> = manager.persist(&Call::WorkTake(taking)).await?;
+    Ok(match is_mine {
+        Some(true) => Taken::Recorded,
+        Some(false) => Taken::ByAnother,
+        None => Taken::Undecided,
+    })
+}
+
+/// Waits until it is decided whose the cast is; whether it is this worker's.
+pub(crate) async fn is_mine(manager: &Manager, cast: &Cast, mut taken: Taken) -> bool {
+    while taken == Taken::Undecided {
+        sleep(LOOK).await;
+        taken = take(manager, cast).await.unwrap_or(Taken::ByAnother);
+    }
+    taken != Taken::ByAnother
 }
 
 /// Waits until no neighbour that is up works on the backup. Whether there was one: what it left open, if it went down

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Write};
+use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Write};
 use crate::{ByteSize, Fault, Span};
 
 /// Everything a run is determined by, besides the program itself.
@@ -143,6 +143,9 @@ pub struct PlannedStep {
     /// Absent = when the step before it has ended.
     pub at: Option<Span>,
     pub refused: Option<String>,
+    /// Whether the API may refuse it as well.
+    #[serde(default)]
+    pub maybe: bool,
     pub step: Step,
 }
 
@@ -157,6 +160,7 @@ pub enum Step {
     ResetStatus(ResetStatus),
     Write(Write),
     Set(Set),
+    ServiceList(ServiceList),
 }
 
 impl Step {
@@ -169,6 +173,7 @@ impl Step {
             Step::ResetStatus(_) => "reset_status",
             Step::Write(_) => "write",
             Step::Set(_) => "set",
+            Step::ServiceList(_) => "service_list",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use clinker_model::verdict::Verdict;
+use clinker_model::verdict::{RunResult, Verdict};
 
 use super::run::{default_jobs, explain};
 use super::{Exit, exit_of, say, select, tell};
@@ -50,7 +50,7 @@ impl Matrix {
         let jobs = usize::from(self.jobs.unwrap_or_else(|| default_jobs(clinker_model::plan::Engine::Simnet)));
         let ended = parallel::map(&plays, jobs, |play| {
             let examined = examine_unaccepted(&play.plan, &Parts::default());
-            self.report(&examined, play).map(|()| examined.result)
+            self.report(examined, play)
         });
         let results = ended.into_iter().collect::<Result<Vec<_>>>()?;
         let rows: Vec<Row> = plays
@@ -66,8 +66,8 @@ impl Matrix {
         say(&table(&rows))?;
         let failed = rows.iter().filter(|row| !row.passed).count();
         say(&format!("\n{} plays, {} passed, {failed} failed", rows.len(), rows.len() - failed))?;
-        for (play, _) in plays.iter().zip(&results).filter(|(_, result)| result.verdict != Verdict::Pass) {
-            say(&format!("clinker replay {}", artifacts::folder(&self.out, &play.plan).display()))?;
+        for result in results.iter().filter(|result| result.verdict != Verdict::Pass) {
+            say(&result.replay)?;
         }
         Ok(exit_of(&results))
     }
@@ -104,14 +104,14 @@ impl Matrix {
     }
 
     /// Keeps what is needed to look into a play that failed.
-    fn report(&self, examined: &Examined, play: &Play) -> Result<()> {
-        if examined.result.verdict == Verdict::Pass {
-            return Ok(());
+    fn report(&self, mut examined: Examined, play: &Play) -> Result<RunResult> {
+        if examined.result.verdict != Verdict::Pass {
+            let folder = artifacts::folder(&self.out, &play.plan);
+            examined.result.replay = format!("clinker replay {}", folder.display());
+            let history = examined.run.as_ref().map(|run| &run.history);
+            artifacts::write(&folder, &play.plan, history, &examined.result).context("keep a play that failed")?;
+            tell(&explain(&examined));
         }
-        let folder = artifacts::folder(&self.out, &play.plan);
-        let history = examined.run.as_ref().map(|run| &run.history);
-        artifacts::write(&folder, &play.plan, history, &examined.result).context("keep a play that failed")?;
-        tell(&explain(examined));
-        Ok(())
+        Ok(examined.result)
     }
 }

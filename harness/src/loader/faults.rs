@@ -129,6 +129,10 @@ impl Checker<'_> {
             Fault::Skew(skew) if skew.seconds.unsigned_abs() > MOST_SKEW => {
                 self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
             }
+            Fault::Drift(drift) if drift.ppm == 0 || drift.ppm.unsigned_abs() > MOST_DRIFT => {
+                let message = format!("`ppm` is at least 1 and at most {MOST_DRIFT} either way");
+                self.wrong(&path("ppm"), message);
+            }
             Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
             _ => self.link(index, fault),
         }
@@ -196,7 +200,8 @@ const POINTS: &[&str] = &[
     "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
     "db.api_withdraw", "db.backup_get", "db.casts_sent", "db.casts_unsent", "db.cleanup_list", "db.cleanup_one", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
-    "db.service_list", "db.service_register", "db.volume_create", "db.volume_get",
+    "db.service_list", "db.service_register", "db.volume_create", "db.volume_get", "db.work_elsewhere", "db.work_of",
+    "db.work_take",
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
     "fs.sync_dir", "fs.write",
     "http.delete", "http.get", "http.head", "http.list", "http.other", "http.post", "http.put",
@@ -209,6 +214,9 @@ const SERVERS: &[&str] = &["db", "volume", BROKER_HOST];
 
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;
+
+/// Millionths; a clock that runs so slow still runs forward.
+const MOST_DRIFT: u64 = 500_000;
 
 fn needs_http(fault: &Fault) -> bool {
     matches!(

@@ -31,7 +31,7 @@ const fn base(name: &'static str, from: u64, until: u64) -> Base {
     Base { name, from: Duration::from_secs(from), until: Duration::from_secs(until) }
 }
 
-/// Every base: what is under test begins at 60 s, initialisation at once.
+/// Every base: what is under test begins at 60 s, initialisation at once, a force delete clear of health checks.
 pub const BASES: [Base; 11] = [
     base("init", 0, 10),
     base("create", 60, 170),
@@ -39,7 +39,7 @@ pub const BASES: [Base; 11] = [
     base("restore", 60, 170),
     base("restore-new", 60, 170),
     base("delete", 60, 170),
-    base("force-delete", 60, 170),
+    base("force-delete", 65, 170),
     base("reset-status", 60, 170),
     base("clean-up-create", 60, 170),
     base("clean-up-restore", 60, 170),

@@ -29,6 +29,7 @@ impl GatedStore {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl ChunkStore for GatedStore {
     fn geometry(&self) -> Geometry {
         self.inner.geometry()

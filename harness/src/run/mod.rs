@@ -23,8 +23,10 @@ use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
 use clinker_manager::bus::Bus;
+use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::placement::{self, Placement};
+use clinker_manager::state::{Ages, Monotonic};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
@@ -51,6 +53,10 @@ pub struct Parts {
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
     /// Wraps the backup hosts' message bus.
     pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
+    /// Wraps the database's port, of backup hosts and of the API.
+    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
+    /// The clock on which the database takes ages.
+    pub ages: Arc<dyn Ages>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -66,6 +72,8 @@ impl Default for Parts {
             driver: |driver| driver,
             volumes: |volumes| volumes,
             bus: |bus| bus,
+            db: |db| db,
+            ages: Arc::new(Monotonic),
             env: |env| env,
         }
     }

@@ -43,7 +43,7 @@ impl Names {
             Step::Restore(restore) => &restore.backup,
             Step::Delete(of) | Step::ForceDelete(of) => &of.backup,
             Step::ResetStatus(reset) => &reset.backup,
-            Step::Create(_) | Step::Write(_) | Step::Set(_) => return false,
+            Step::Create(_) | Step::Write(_) | Step::Set(_) | Step::ServiceList(_) => return false,
         };
         self.lost.lock().expect("no panic while the lock is held").contains(name)
     }

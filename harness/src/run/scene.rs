@@ -103,25 +103,27 @@ impl Scene {
                 scene.add_backup_host(world, parts, Process { number, worker }, disk)?;
             }
         }
-        scene.add_api(world, tokens)?;
+        scene.add_api(world, parts, tokens)?;
         Ok(scene)
     }
 
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
         let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
+        let ages = Arc::clone(&parts.ages);
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
         let (zone, gate) = (default_zone(&self.options), world.gate(DB_HOST));
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
-            let (placement, zone, gate) = (Arc::clone(&placement), zone.clone(), gate.clone());
+            let (placement, ages) = (Arc::clone(&placement), Arc::clone(&ages));
+            let (zone, gate) = (zone.clone(), gate.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
                     let store = Store::open(connection, env.clone(), transitions, Some(log))?;
-                    let mut store = store.placing(placement);
+                    let mut store = store.placing(placement).with_ages(ages);
                     for volume in &plan.volumes {
                         store.apply(seed_request(&env, volume, plan.gib.0, &zone))?;
                     }
@@ -223,7 +225,7 @@ impl Scene {
             let bus = AmqpBus::new(env.clone(), &options);
             let ports = bus.map(|bus| Ports {
                 worker: process.worker,
-                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: (parts.bus)(Arc::new(GatedBus { inner: bus, gate: gate.clone() })),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
@@ -235,13 +237,19 @@ impl Scene {
         })
     }
 
-    fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
+    fn add_api(
+        &self,
+        world: &mut dyn World,
+        parts: &Parts,
+        tokens: Option<Arc<TokenRegistry>>,
+    ) -> Result<(), RunError> {
         let (signals, gate) = (world.signals(), world.gate(API_HOST));
         let progress = Arc::new(Progress::default());
+        let db_port = parts.db;
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() });
+            let db = db_port(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }));
             let bus = AmqpBus::new(env.clone(), &options);
             let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = bus.map(|bus| Workload {

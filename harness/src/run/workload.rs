@@ -8,7 +8,7 @@ use clinker_drivers::{Error, RequestContext, Secret};
 use clinker_env::Env;
 use clinker_fakes::TokenRegistry;
 use clinker_manager::api::{Api, NewBackup};
-use clinker_manager::db::{Call, Db, Dump, RestoreTarget, ask};
+use clinker_manager::db::{Call, Db, Dump, RestoreTarget, ServiceView, ask};
 use clinker_manager::model::{BackupRow, BackupStatus, VolumeRow, VolumeStatus};
 use clinker_manager::state::ServiceState;
 use clinker_model::history::{Failure, Phase};
@@ -184,6 +184,11 @@ impl Workload {
                 let id = self.names.volume(&write.volume).map_err(unknown)?;
                 self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
                 Ok(json!({ "volume_id": id }))
+            }
+            Step::ServiceList(_) => {
+                let listed = self.api.services().await?;
+                let told = |view: &ServiceView| json!({ "id": view.row.id, "state": view.state });
+                Ok(json!({ "services": listed.iter().map(told).collect::<Vec<Value>>() }))
             }
             Step::Set(set) => {
                 if let Some(name) = &set.backup {

@@ -165,7 +165,7 @@ pub enum Call {
         share: Share,
     },
 
-    /// A worker of several takes a cast. → whether it is to run it
+    /// A worker of several takes a cast. → `Option<bool>`: whether it is to run it; null = to be asked again
     WorkTake(Taking),
     /// → `Vec<Operation>`: the operations of the backup that this worker cleans up
     WorkOf {

@@ -17,8 +17,10 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
+        // What is still open although it has begun goes on: a worker has lost its process to another one.
         if let Some(cast) = &begin.cast
             && !self.begins(cast)?
+            && !backup.open_events.contains(&operation)
         {
             return Ok(Begun { ended: None, again: true, backup, volume: None, chain: Vec::new() });
         }

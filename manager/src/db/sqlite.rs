@@ -15,6 +15,7 @@ use super::{Answer, Call, Request, WireError, casts};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
 use crate::placement::{Placement, Production};
+use crate::state::{Ages, Monotonic};
 use crate::transitions::Transitions;
 use crate::{Error, Kind, Result};
 
@@ -22,7 +23,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS services (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
     availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
-    last_heartbeat INTEGER, attempt INTEGER NOT NULL, host_bound BOOLEAN NOT NULL);
+    last_heartbeat INTEGER, attempt INTEGER NOT NULL, updated_at TEXT, host_bound BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS backups (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
@@ -88,6 +89,7 @@ pub struct Store {
     transitions: Arc<dyn Transitions>,
     placement: Arc<dyn Placement>,
     log: Option<Arc<dyn CommitLog>>,
+    ages: Arc<dyn Ages>,
     /// The database's clock at boot: the last stamp stored before (D1).
     base: u64,
     boot: tokio::time::Instant,
@@ -105,14 +107,19 @@ impl Store {
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch(SCHEMA).and_then(|()| connection.execute_batch(casts::SCHEMA)).map_err(sql)?;
-        let placement = Arc::new(Production);
+        let (placement, ages) = (Arc::new(Production), Arc::new(Monotonic));
         let boot = tokio::time::Instant::now();
-        Ok(Store { connection, env, transitions, placement, log, base: 0, boot, swept: 0 })
+        Ok(Store { connection, env, transitions, placement, log, ages, base: 0, boot, swept: 0 })
     }
 
     /// The same with another choice of hosts: how a planted bug gets in.
     pub fn placing(self, placement: Arc<dyn Placement>) -> Store {
         Store { placement, ..self }
+    }
+
+    /// The same with another clock for ages: likewise.
+    pub fn with_ages(self, ages: Arc<dyn Ages>) -> Store {
+        Store { ages, ..self }
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
@@ -135,7 +142,8 @@ impl Store {
 
     /// Executes a call, once per key; a repetition gets the first answer.
     pub fn apply(&mut self, request: Request) -> Result<Value> {
-        let now = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let monotonic = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = self.ages.now(monotonic, self.env.clock.as_ref());
         let transaction = Work::begin(&self.connection)?;
         let repeatable = request.call.is_repeatable();
         if !repeatable && let Some(answer) = applied(&self.connection, &request.key)? {
@@ -335,7 +343,13 @@ impl Tx<'_> {
     }
 
     pub fn save_service(&mut self, row: &ServiceRow) -> Result<()> {
-        self.save("services", &row.id, row)
+        let row = ServiceRow { updated_at: Some(self.host_time()), ..row.clone() };
+        self.save("services", &row.id, &row)
+    }
+
+    /// The wall clock of the database's own host.
+    pub fn host_time(&self) -> Stamp {
+        Stamp(self.env.clock.now())
     }
 
     /// Puts a notification into the outbox; its `message_id` is final.

@@ -31,14 +31,19 @@ impl Tx<'_> {
         }
     }
 
-    /// Whether the worker is to run the operation: not if a neighbour that is up runs it, or somebody has ended it.
-    fn take(&mut self, taking: &Taking) -> Result<bool> {
+    /// Whether the worker is to run the operation: not if a neighbour that is up runs it, or somebody has ended it. `None`
+    /// while a neighbour has noted the very cast and not begun: it may have died of that.
+    fn take(&mut self, taking: &Taking) -> Result<Option<bool>> {
         let Taking { backup_id, operation, cast_id, host, worker, service_down_time } = taking;
         if let Some(taken) = self.taken(backup_id, *operation)?.filter(|taken| taken.host == *host) {
             let elsewhere = taken.worker != *worker;
             let runs = !taken.ended && elsewhere && self.is_up(host, taken.worker, *service_down_time)?;
-            if runs || taken.ended && elsewhere && taken.cast_id == *cast_id {
-                return Ok(false);
+            let same = taken.cast_id == *cast_id;
+            if runs && same && !self.backup(backup_id)?.open_events.contains(operation) {
+                return Ok(None);
+            }
+            if runs || taken.ended && same {
+                return Ok(Some(false));
             }
         }
         self.sql
@@ -47,7 +52,7 @@ impl Tx<'_> {
                 statement.execute((backup_id, operation.as_str(), cast_id, host, worker, service_down_time))
             })
             .map_err(sql)?;
-        Ok(true)
+        Ok(Some(true))
     }
 
     /// Notes that an operation has ended, so that its cast, delivered again, is known.
