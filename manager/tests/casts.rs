@@ -3,7 +3,7 @@
 mod support;
 
 use clinker_manager::bus::Method;
-use clinker_manager::db::{ApiRequest, Begin, Begun, Call, CreateRequest, Deleted, Outgoing, Sender};
+use clinker_manager::db::{ApiRequest, Begin, Begun, Call, CreateRequest, Deleted, Finish, Outgoing, Sender};
 use clinker_manager::model::{Operation, VolumeStatus};
 use serde_json::Value;
 use support::{Database, POSIX, create, first_host, from};
@@ -89,9 +89,19 @@ async fn a_cast_that_comes_again_begins_nothing() {
     database.call(asked("one", create("b", "v")));
     let first: Begun = from(database.call(begin("cast of b")));
     assert!(!first.again && first.ended.is_none());
+    // While it is open, whoever takes the cast goes on with it: its first worker is gone.
+    let taken_over: Begun = from(database.call(begin("cast of b")));
+    assert!(!taken_over.again && taken_over.ended.is_none());
+    database.call(Call::OpFinish(Finish {
+        operation: Operation::Create,
+        backup_id: "b".into(),
+        host: "h1".into(),
+        error: None,
+        object_count: 1,
+    }));
     database.take_log();
-    let second: Begun = from(database.call(begin("cast of b")));
-    assert!(second.again);
+    let last: Begun = from(database.call(begin("cast of b")));
+    assert!(last.again);
     assert!(database.take_log().is_empty());
 }
 
