@@ -14,7 +14,7 @@ use crate::{Result, outbox};
 
 /// The backup API on one host.
 pub struct Api {
-    env: Env,
+    pub(crate) env: Env,
     host: String,
     service_down_time: u64,
     db: Arc<dyn Db>,
@@ -125,7 +125,7 @@ impl Api {
     }
 
     /// Check and status change in the database, then the cast. Without an answer the request is settled later.
-    async fn request(&self, call: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
+    pub(crate) async fn request(&self, call: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
         let (name, key) = (call.name(), self.db.new_key());
         let request = Pending { key, id: self.env.rng.uuid(), context: context.into(), method };
         let answer = self.db.call_as(&request.key, call).await;
@@ -141,11 +141,11 @@ impl Api {
         sent.and(accepted).map(|accepted| accepted.backup)
     }
 
-    fn choice(&self) -> HostChoice {
+    pub(crate) fn choice(&self) -> HostChoice {
         HostChoice { service_down_time: self.service_down_time, pick: self.env.rng.next_u64("hosts") }
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
+    pub(crate) async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
         ask(self.db.as_ref(), call).await
     }
 }

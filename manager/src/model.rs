@@ -149,6 +149,11 @@ impl Stamp {
         self.0.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
     }
 
+    /// As records carry it: without fractions.
+    pub fn seconds(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
     /// As notifications carry it: with offset, and with microseconds only when there are any.
     pub fn iso(self) -> String {
         let text = self.text();

@@ -19,7 +19,7 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
-use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore};
+use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore};
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -262,13 +262,16 @@ impl Service {
         queue.acknowledge().await?;
         // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
         *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
-        let context = cast.context.into();
-        let id = cast.backup_id;
+        let drivers = Arc::clone(&self.drivers);
+        let context = cast.context.clone().into();
+        let id = cast.backup_id.clone();
         self.manager.env.tasks.spawn_in(tasks, async move {
             match cast.method {
                 Method::CreateBackup => create::create_backup(&manager, &context, &id).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, &context, &id).await,
                 Method::DeleteBackup => delete::delete_backup(&manager, &context, &id).await,
+                Method::ExportRecord => export::export_record(&manager, &drivers, &id).await,
+                Method::ImportRecord => import::import_record(&manager, &drivers, &cast).await,
                 Method::ResetStatus { .. } => {}
             }
         });

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::{Export, Import};
 use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Write};
 use crate::{ByteSize, Fault, Span};
 
@@ -146,6 +147,10 @@ pub enum Step {
     ResetStatus(ResetStatus),
     Write(Write),
     Set(Set),
+    Export(Export),
+    Import(Import),
+    /// An administrator removes the row by hand; what is stored stays.
+    Forget(OfBackup),
 }
 
 impl Step {
@@ -158,6 +163,9 @@ impl Step {
             Step::ResetStatus(_) => "reset_status",
             Step::Write(_) => "write",
             Step::Set(_) => "set",
+            Step::Export(_) => "export",
+            Step::Import(_) => "import",
+            Step::Forget(_) => "forget",
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{self, Fault};
 use crate::plan::Step;
+use crate::record::{Export, Import};
 use crate::{ByteSize, Span};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -137,6 +138,9 @@ pub struct StepEntry {
     pub reset_status: Option<ResetStatus>,
     pub write: Option<Write>,
     pub set: Option<Set>,
+    pub export: Option<Export>,
+    pub import: Option<Import>,
+    pub forget: Option<OfBackup>,
 }
 
 /// A request for a backup.
@@ -285,6 +289,9 @@ impl StepEntry {
             self.reset_status.clone().map(Step::ResetStatus),
             self.write.clone().map(Step::Write),
             self.set.clone().map(Step::Set),
+            self.export.clone().map(Step::Export),
+            self.import.clone().map(Step::Import),
+            self.forget.clone().map(Step::Forget),
         ];
         kinds.into_iter().flatten().collect()
     }

@@ -1,6 +1,6 @@
 //! Checks of `[expect]`: names that occur, statuses and checks that exist, one moment per service state.
 
-use clinker_model::scenario::Scenario;
+use clinker_model::scenario::{Scenario, StepEntry};
 
 use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, VOLUME_STATUSES};
 
@@ -59,7 +59,12 @@ impl Checker<'_> {
 }
 
 fn backups(scenario: &Scenario) -> Vec<&str> {
-    scenario.steps.iter().filter_map(|step| step.create.as_ref()).map(|create| create.name.as_str()).collect()
+    scenario.steps.iter().filter_map(made_by).collect()
+}
+
+fn made_by(step: &StepEntry) -> Option<&str> {
+    let created = step.create.as_ref().map(|create| create.name.as_str());
+    created.or(step.import.as_ref().map(|import| import.name.as_str()))
 }
 
 /// Every volume that is declared, used or made.

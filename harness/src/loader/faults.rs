@@ -191,7 +191,8 @@ impl Checker<'_> {
 const POINTS: &[&str] = &[
     "bus.acknowledge", "bus.cast", "bus.consume", "bus.notify",
     "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.backup_get",
-    "db.cleanup_list", "db.cleanup_one", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
+    "db.cleanup_list", "db.cleanup_one", "db.export_answer", "db.export_begin", "db.import_begin", "db.import_finish",
+    "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
     "db.service_list", "db.service_register", "db.volume_create", "db.volume_get",
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",

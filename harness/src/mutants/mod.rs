@@ -39,6 +39,14 @@ impl Mutant {
 /// Every mutant.
 pub static MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "import-unverified",
+        about: "an imported record is believed without a look at the store",
+        scenario: "record/another-prefix",
+        driver: "swift",
+        checker: "leftovers",
+        plant: ports::import_unverified,
+    },
+    Mutant {
         name: "init-stops-at-first-failure",
         about: "the loop of attempts ends with the first one that fails",
         scenario: "init/refused-at-start",

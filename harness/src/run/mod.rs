@@ -7,6 +7,7 @@ mod logs;
 mod names;
 mod nemesis;
 mod ports;
+mod recorded;
 mod records;
 mod scene;
 mod volumes;
@@ -84,6 +85,8 @@ pub enum RunError {
     Fault { id: FaultId, name: &'static str, why: String },
     #[error("options of the plan: {0}")]
     Options(String),
+    #[error("fixture: {0}")]
+    Fixture(String),
     #[error("the service cannot be built: {0}")]
     Service(String),
 }

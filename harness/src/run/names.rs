@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use clinker_manager::record::Record;
 use clinker_model::plan::PlannedVolume;
 
 /// Names in use; backups and new volumes join as the workload makes them.
 pub(super) struct Names {
     backups: Mutex<BTreeMap<String, String>>,
     volumes: Mutex<BTreeMap<String, String>>,
+    records: Mutex<BTreeMap<String, Record>>,
 }
 
 impl Names {
     pub fn of(volumes: &[PlannedVolume]) -> Names {
         let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
-        Names { backups: Mutex::default(), volumes: Mutex::new(volumes) }
+        Names { backups: Mutex::default(), volumes: Mutex::new(volumes), records: Mutex::default() }
     }
 
     pub fn backup(&self, name: &str) -> Result<String, String> {
@@ -33,6 +35,15 @@ impl Names {
 
     pub fn add_volume(&self, name: &str, id: &str) {
         self.volumes.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    pub fn record(&self, name: &str) -> Result<Record, String> {
+        let records = self.records.lock().expect("no panic while the lock is held");
+        records.get(name).cloned().ok_or_else(|| format!("no record was exported as \"{name}\""))
+    }
+
+    pub fn add_record(&self, name: &str, record: Record) {
+        self.records.lock().expect("no panic while the lock is held").insert(name.to_owned(), record);
     }
 
     /// Ids of all accepted backups.

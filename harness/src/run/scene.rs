@@ -22,7 +22,8 @@ use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
 use clinker_manager::{bus, db};
 use clinker_model::fault::Fault;
-use clinker_model::plan::{Plan, PlannedVolume};
+use clinker_model::plan::{Plan, PlannedVolume, Step};
+use clinker_model::record::Import;
 use clinker_model::{Entry, FaultTarget, Journal};
 use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ use super::records::{CommitRecorder, EventRecorder};
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
+use crate::fixtures::Link;
 use crate::loader::presets;
 
 /// The client of every scenario.
@@ -82,7 +84,7 @@ impl Scene {
         scene.add_volume_host(world)?;
         let (mut tokens, mut disk) = (None, None);
         match scene.back_end {
-            DISK => disk = Some(scene.add_disk(world)),
+            DISK => disk = Some(scene.add_disk(world)?),
             S3_HOST => scene.add_s3(world)?,
             _ => tokens = scene.add_swift(world)?,
         }
@@ -176,10 +178,25 @@ impl Scene {
     }
 
     /// One repository disk for all backup hosts, as over NFS.
-    fn add_disk(&mut self, world: &mut dyn World) -> SimDisk {
+    fn add_disk(&mut self, world: &mut dyn World) -> Result<SimDisk, RunError> {
         let disk = world.fabric().new_disk(DISK, &self.options.backup_posix_path);
         self.targets.insert(DISK.to_owned(), Arc::new(disk.clone()));
-        disk
+        self.put_fixtures(&disk).map_err(RunError::Fixture)?;
+        Ok(disk)
+    }
+
+    /// The repositories of the fixtures whose records are imported.
+    fn put_fixtures(&self, disk: &SimDisk) -> Result<(), String> {
+        for planned in &self.plan.steps {
+            let Step::Import(Import { fixture: Some(name), .. }) = &planned.step else { continue };
+            let link = Link::named(name).ok_or_else(|| format!("no fixture is called \"{name}\""))?;
+            for (path, bytes) in link.files() {
+                let path = format!("{}/{path}", self.options.backup_posix_path);
+                disk.put(&path, bytes).map_err(|error| format!("{path}: {error}"))?;
+            }
+            self.devices.note_made(link.volume_id(), link.backup_id(), link.device()?);
+        }
+        Ok(())
     }
 
     fn add_backup_host(

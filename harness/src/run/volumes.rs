@@ -74,6 +74,13 @@ impl Devices {
         Ok(())
     }
 
+    /// A backup that was made before the run, of a device that is no more.
+    pub fn note_made(&self, volume_id: &str, backup_id: &str, bytes: Vec<u8>) {
+        let (len, digest) = SimDevice::new(bytes).digest(u64::MAX);
+        self.state().source_len.insert(backup_id.to_owned(), len);
+        self.record(volume_id, "attach", Some(backup_id), len, digest);
+    }
+
     /// Records the contents of every device as they are at the end.
     pub fn record_final(&self) {
         let devices: Vec<_> = self.state().devices.clone().into_iter().collect();

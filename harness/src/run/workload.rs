@@ -147,6 +147,9 @@ impl Workload {
                 let row = self.api.reset_status(&self.context(), &id, status).await?;
                 Ok(json!({ "backup_id": row.id }))
             }
+            Step::Export(export) => self.export(export).await,
+            Step::Import(import) => self.import(import).await,
+            Step::Forget(of) => self.forget(&of.backup).await,
             Step::Write(write) => {
                 let id = self.names.volume(&write.volume).map_err(unknown)?;
                 self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
@@ -219,7 +222,7 @@ impl Workload {
     }
 
     /// A user's context; with a token and a catalog of its own where the driver works on the user's behalf.
-    fn context(&self) -> RequestContext {
+    pub(super) fn context(&self) -> RequestContext {
         let mut context =
             RequestContext { user_id: USER.to_owned(), project_id: PROJECT.to_owned(), ..RequestContext::default() };
         if let Some(tokens) = &self.tokens {
@@ -238,6 +241,6 @@ fn backup_status(word: &str) -> Result<BackupStatus, Error> {
 }
 
 /// A step that names something that is not there: the scenario is wrong, or an earlier step was refused.
-fn unknown(what: String) -> Error {
+pub(super) fn unknown(what: String) -> Error {
     Error::new(clinker_drivers::Kind::Internal, format!("step: {what}"))
 }

@@ -159,7 +159,7 @@ impl Tx<'_> {
         Ok(backup)
     }
 
-    fn live_backup(&self, id: &str) -> Result<BackupRow> {
+    pub(super) fn live_backup(&self, id: &str) -> Result<BackupRow> {
         let backup = self.backup(id)?;
         if backup.deleted {
             return Err(Error::new(Kind::NotFound, format!("backup {id}")));
@@ -168,7 +168,7 @@ impl Tx<'_> {
     }
 
     /// One of the hosts that are up and of that zone; an empty zone matches all.
-    fn choose(&self, zone: Option<&str>, choice: &HostChoice) -> Result<String> {
+    pub(super) fn choose(&self, zone: Option<&str>, choice: &HostChoice) -> Result<String> {
         let zone = zone.filter(|zone| !zone.is_empty());
         let mut hosts: Vec<String> = self
             .services(choice.service_down_time)?
@@ -186,7 +186,7 @@ impl Tx<'_> {
         Ok(hosts.swap_remove(index))
     }
 
-    fn own_host_is_up(&self, backup: &BackupRow, choice: &HostChoice) -> bool {
+    pub(super) fn own_host_is_up(&self, backup: &BackupRow, choice: &HostChoice) -> bool {
         let Some(host) = backup.host.as_deref() else { return false };
         let views = self.services(choice.service_down_time).unwrap_or_default();
         views.iter().any(|view| view.row.host == host && view.state == ServiceState::Up)
@@ -242,7 +242,10 @@ impl Tx<'_> {
     /// Counts the parent's `num_dependent_backups` anew: the children that exist and were made. A failed one was never
     /// counted, so its delete must not lower the count either.
     pub(super) fn count_dependents_of_parent(&mut self, child: &BackupRow) -> Result<()> {
-        let Some(parent_id) = &child.parent_id else { return Ok(()) };
+        child.parent_id.as_deref().map_or(Ok(()), |parent_id| self.count_dependents(parent_id))
+    }
+
+    pub(super) fn count_dependents(&mut self, parent_id: &str) -> Result<()> {
         let Some(mut parent) = self.load::<BackupRow>("backups", parent_id)? else { return Ok(()) };
         let query = "SELECT count(*) AS n FROM backups WHERE parent_id = ?1 AND deleted = 0
                      AND status NOT IN ('creating', 'error')";

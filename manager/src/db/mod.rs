@@ -7,6 +7,7 @@ mod cleanup;
 pub mod client;
 mod operation;
 mod outbox;
+pub mod record;
 pub mod server;
 mod service;
 pub mod sqlite;
@@ -103,6 +104,9 @@ pub enum Call {
         choice: HostChoice,
     },
 
+    /// Export and import.
+    Record(record::RecordCall),
+
     /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
     ApiWithdraw {
         /// The key of that call.
@@ -165,6 +169,10 @@ pub enum Call {
         backup_id: String,
         status: BackupStatus,
     },
+    /// An administrator takes the row away by hand; what is stored stays.
+    BackupForget {
+        backup_id: String,
+    },
     VolumeSetStatus {
         volume_id: String,
         status: VolumeStatus,
@@ -202,6 +210,7 @@ impl Call {
             Call::ApiDelete { force: false, .. } => "api_delete",
             Call::ApiDelete { force: true, .. } => "api_force_delete",
             Call::ApiResetStatus { .. } => "api_reset_status",
+            Call::Record(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::OpBegin(_) => "op_begin",
             Call::OpSaveLocation { .. } => "op_save_location",
@@ -216,6 +225,7 @@ impl Call {
             Call::VolumeGet { .. } => "volume_get",
             Call::VolumeCreate { .. } => "volume_create",
             Call::BackupSetStatus { .. } => "backup_set_status",
+            Call::BackupForget { .. } => "backup_forget",
             Call::VolumeSetStatus { .. } => "volume_set_status",
             Call::Dump => "dump",
         }

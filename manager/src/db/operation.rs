@@ -9,6 +9,15 @@ use crate::notify::{Event, Terminal};
 use crate::transitions::{Arrival, Case, ReasonChange, ending, refusal};
 use crate::{Error, Kind, Result};
 
+fn method_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "create_backup",
+        Operation::Restore => "restore_backup",
+        Operation::Delete => "delete_backup",
+        Operation::ResetStatus => "reset_status",
+    }
+}
+
 /// Cinder cuts `fail_reason` to this many characters on save.
 const FAIL_REASON_MAX: usize = 255;
 
@@ -44,9 +53,21 @@ impl Tx<'_> {
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
         }
-        self.save_backup(&mut backup)?;
-        let chain = self.chain(&backup)?;
-        Ok(Begun { ended: None, backup, volume, chain })
+        // What is removed needs no ancestors; an imported backup may lack them.
+        let chain = if operation == Operation::Delete { Ok(Vec::new()) } else { self.chain(&backup) };
+        match chain {
+            Ok(chain) => {
+                self.save_backup(&mut backup)?;
+                Ok(Begun { ended: None, backup, volume, chain })
+            }
+            Err(error) => {
+                let case = ending(operation, backup.status, true);
+                let reason = error.during(method_of(operation)).to_string();
+                self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
+                let volume = self.volume_of(operation, &backup)?;
+                Ok(Begun { ended: Some(case), backup, volume, chain: Vec::new() })
+            }
+        }
     }
 
     pub(super) fn running(&mut self, call: Call) -> Result<Value> {
@@ -183,7 +204,10 @@ impl Tx<'_> {
             if chain.iter().any(|link| link.id == parent_id) {
                 return Err(Error::new(Kind::InvalidBackup, format!("backup {parent_id} is its own ancestor")));
             }
-            chain.push(self.backup(&parent_id)?);
+            let parent = self.load::<BackupRow>("backups", &parent_id)?.filter(|parent| !parent.deleted);
+            chain.push(parent.ok_or_else(|| {
+                Error::new(Kind::InvalidBackup, format!("backup {parent_id}, which it builds upon, is not there"))
+            })?);
         }
         chain.reverse();
         Ok(chain)

@@ -32,6 +32,9 @@ CREATE TABLE IF NOT EXISTS backups (
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
     availability_zone TEXT NOT NULL, src_backup_id TEXT);
+CREATE TABLE IF NOT EXISTS records (
+    id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, backup_service TEXT, backup_url TEXT, hosts JSON NOT NULL,
+    answer JSON, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL) WITHOUT ROWID;
@@ -240,6 +243,7 @@ impl Tx<'_> {
             Call::ApiCreate { .. } | Call::ApiRestore { .. } | Call::ApiDelete { .. } | Call::ApiResetStatus { .. } => {
                 self.api(call)
             }
+            Call::Record(call) => self.records(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
@@ -255,6 +259,10 @@ impl Tx<'_> {
                 let mut row = self.backup(&backup_id)?;
                 row.status = status;
                 self.save_backup(&mut row).map(|()| Value::Null)
+            }
+            Call::BackupForget { backup_id } => {
+                let mut row = self.backup(&backup_id)?;
+                self.remove(&mut row).map(|()| Value::Null)
             }
             Call::VolumeSetStatus { volume_id, status } => {
                 let mut row = self.volume(&volume_id)?;
@@ -341,7 +349,12 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
+    /// A row that was written by a statement of one's own.
+    pub fn forget_row(&self, table: &'static str, id: &str) {
+        self.rows.borrow_mut().remove(&(table, id.to_owned()));
+    }
+
+    pub fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
         let known = self.rows.borrow_mut().remove(&(table, id.to_owned()));
         let before = known.map_or_else(|| self.row(table, id), |row| Ok(Some(row)))?.unwrap_or(Value::Null);
         let after = serde_json::to_value(row).map_err(shape)?;
@@ -379,7 +392,7 @@ impl Column {
     fn named(name: &str) -> Column {
         match name {
             "working" | "deleted" | "delivered" => Column::Boolean,
-            "open_events" | "message" | "answer" => Column::Json,
+            "open_events" | "message" | "answer" | "hosts" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -426,7 +439,7 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "outbox", "applied", "clock"] {
+        for table in ["services", "backups", "volumes", "records", "outbox", "applied", "clock"] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -10,6 +10,7 @@ pub mod leftovers;
 pub mod operations;
 pub mod payload;
 pub mod progress;
+pub mod records;
 pub mod restored_bytes;
 pub mod rows;
 pub mod secrets;
@@ -28,6 +29,7 @@ pub const CHECKERS: &[Checker] = &[
     progress::CHECKER,
     delivery::CHECKER,
     restored_bytes::CHECKER,
+    records::CHECKER,
     leftovers::CHECKER,
     write_order::CHECKER,
     secrets::CHECKER,
