@@ -17,6 +17,8 @@ pub struct Api {
     pub(crate) env: Env,
     host: String,
     service_down_time: u64,
+    /// `backup_use_same_host`
+    same_host: bool,
     db: Arc<dyn Db>,
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
@@ -33,6 +35,8 @@ pub struct NewBackup {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The zone to make it in; the volume's if absent.
+    pub availability_zone: Option<String>,
 }
 
 impl Api {
@@ -43,6 +47,7 @@ impl Api {
             env,
             host: host.to_owned(),
             service_down_time,
+            same_host: options.backup_use_same_host,
             db,
             bus,
             published: Notify::new(),
@@ -62,7 +67,7 @@ impl Api {
             container: new.container,
             incremental: new.incremental,
             force: new.force,
-            availability_zone: None,
+            availability_zone: new.availability_zone,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };
         self.request(call, context, Method::CreateBackup).await
@@ -142,7 +147,8 @@ impl Api {
     }
 
     pub(crate) fn choice(&self) -> HostChoice {
-        HostChoice { service_down_time: self.service_down_time, pick: self.env.rng.next_u64("hosts") }
+        let (service_down_time, same_host) = (self.service_down_time, self.same_host);
+        HostChoice { service_down_time, pick: self.env.rng.next_u64("hosts"), same_host }
     }
 
     pub(crate) async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::db::{Call, Cleaned};
-use crate::model::BackupRow;
+use crate::db::{Call, Cleaned, Share};
+use crate::model::{BackupRow, Operation};
 use crate::operation::Manager;
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Result, delete};
+use crate::{Result, delete, workers};
 
 /// Runs before requests are taken; deletes are resumed in tasks of their own.
 pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     let host = manager.options.host.clone();
-    let listed = manager.insist(&Call::CleanupList { host }).await;
+    let listed = manager.insist(&Call::CleanupList { host, share: share(manager) }).await;
     let ids: Vec<String> = serde_json::from_value(listed).unwrap_or_default();
     for id in ids {
         match one(manager, &id).await {
@@ -29,18 +29,33 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
 /// The backup, if its delete is to be resumed.
 async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
     let before: BackupRow = manager.persist(&Call::BackupGet { backup_id: id.to_owned() }).await?;
-    for attachment in attachments(&before, &manager.options.host) {
+    let (host, share) = (manager.options.host.clone(), share(manager));
+    let own = own_work(manager, id).await?;
+    for attachment in attachments(&before, &manager.options.host, &own) {
         if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
             tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
         }
     }
-    let call = Call::CleanupOne { backup_id: id.to_owned(), host: manager.options.host.clone() };
+    let call = Call::CleanupOne { backup_id: id.to_owned(), host, share };
     let cleaned: Cleaned = manager.persist(&call).await?;
     Ok(cleaned.resume_delete.then_some(cleaned.backup))
 }
 
+fn share(manager: &Manager) -> Share {
+    manager.lifecycle.cleans_up(workers::share(manager))
+}
+
+/// Which operations of the backup were this worker's.
+async fn own_work(manager: &Manager, id: &str) -> Result<Vec<Operation>> {
+    let (host, share) = (manager.options.host.clone(), share(manager));
+    if share.is_whole() {
+        return Ok(vec![Operation::Create, Operation::Restore, Operation::Delete]);
+    }
+    manager.persist(&Call::WorkOf { backup_id: id.to_owned(), host, share }).await
+}
+
 /// What the process before may have attached for the backup.
-fn attachments(backup: &BackupRow, host: &str) -> Vec<Attachment> {
+fn attachments(backup: &BackupRow, host: &str, own: &[Operation]) -> Vec<Attachment> {
     let attached = |volume_id: &String, purpose| Attachment {
         volume_id: volume_id.clone(),
         backup_id: backup.id.clone(),
@@ -49,5 +64,7 @@ fn attachments(backup: &BackupRow, host: &str) -> Vec<Attachment> {
     };
     let source = attached(&backup.volume_id, Purpose::Backup);
     let target = backup.restore_volume_id.as_ref().map(|id| attached(id, Purpose::Restore));
-    std::iter::once(source).chain(target).collect()
+    let source = Some(source).filter(|_| own.contains(&Operation::Create));
+    let target = target.filter(|_| own.contains(&Operation::Restore));
+    source.into_iter().chain(target).collect()
 }

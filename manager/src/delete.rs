@@ -7,7 +7,7 @@ use clinker_drivers::RequestContext;
 use crate::db::Call;
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Manager, Prospect};
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, workers};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
     let Some(working_on_it) = manager.work_on(Operation::Delete, backup_id) else { return };
@@ -18,6 +18,10 @@ pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestConte
     let Some(begun) = manager.begin(Operation::Delete, backup_id).await else { return };
     // A create that a force delete cancelled ends first and takes its own objects with it.
     manager.wait_for_others(backup_id).await;
+    if workers::wait_for_neighbours(manager, backup_id).await {
+        // One that went down has left its create open: told again, the database closes it.
+        let Some(_) = manager.begin(Operation::Delete, backup_id).await else { return };
+    }
     let result = remove(manager, context, &begun.backup.id).await;
     manager.finish(Operation::Delete, backup_id, result.err().as_ref(), 0).await;
     drop(working_on_it);

@@ -18,6 +18,7 @@ pub mod model;
 pub mod notify;
 mod operation;
 mod outbox;
+pub mod placement;
 pub mod record;
 mod reset;
 mod restore;
@@ -27,5 +28,6 @@ pub mod transitions;
 mod unsettled;
 pub mod volumes;
 pub mod wire;
+mod workers;
 
 pub use clinker_drivers::{Error, Kind, Result};

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use clinker_drivers::Options;
 
+use crate::db::{ServiceView, Share};
+use crate::workers::another_is_up;
+
 /// The options that the decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -67,6 +70,16 @@ pub trait Lifecycle: Send + Sync {
 
     /// Whether a service in this state sends heartbeats.
     fn beats(&self, working: bool) -> bool;
+
+    /// Whether a worker that does not work leaves the requests to another one of its host.
+    fn defers(&self, services: &[ServiceView], host: &str, worker: u32) -> bool {
+        another_is_up(services, host, worker)
+    }
+
+    /// What a worker that starts cleans up: its own part.
+    fn cleans_up(&self, share: Share) -> Share {
+        share
+    }
 }
 
 /// D2 and D3.

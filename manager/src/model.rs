@@ -90,6 +90,8 @@ pub struct ServiceRow {
     pub last_heartbeat: Option<u64>,
     /// Attempts since registration or since it last worked.
     pub attempt: u32,
+    /// Whether only this host reaches what its driver stores; known since the driver first worked.
+    pub host_bound: bool,
 }
 
 /// One backup.
@@ -136,6 +138,8 @@ pub struct VolumeRow {
     pub status: VolumeStatus,
     pub previous_status: Option<VolumeStatus>,
     pub availability_zone: String,
+    /// The host it lives on, which `backup_use_same_host` asks for.
+    pub host: Option<String>,
     /// The backup it was last restored from, when that is of another volume.
     pub src_backup_id: Option<String>,
 }

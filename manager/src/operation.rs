@@ -14,7 +14,9 @@ use tokio::time::sleep;
 
 use crate::bus::Bus;
 use crate::db::{Begin, Begun, Call, Db, Finish};
+use crate::lifecycle::Lifecycle;
 use crate::model::{BackupStatus, Operation};
+use crate::service::Ports;
 use crate::transitions::Case;
 use crate::volumes::Volumes;
 use crate::{Error, Kind, Result};
@@ -26,6 +28,9 @@ const WAITING_LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Manager {
     pub options: Options,
     pub class_path: &'static str,
+    /// Which of the workers that share the host's name this is, from 0.
+    pub worker: u32,
+    pub lifecycle: Arc<dyn Lifecycle>,
     pub env: Env,
     pub db: Arc<dyn Db>,
     pub bus: Arc<dyn Bus>,
@@ -52,19 +57,15 @@ pub(crate) enum Prospect {
 }
 
 impl Manager {
-    pub fn new(
-        options: Options,
-        class_path: &'static str,
-        env: Env,
-        db: Arc<dyn Db>,
-        bus: Arc<dyn Bus>,
-        volumes: Arc<dyn Volumes>,
-    ) -> Manager {
+    pub fn new(options: Options, class_path: &'static str, ports: Ports) -> Manager {
+        let Ports { worker, env, db, bus, volumes, lifecycle, drivers: _ } = ports;
         let limit = usize::try_from(options.backup_max_operations).unwrap_or(Semaphore::MAX_PERMITS);
         let slots = (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
         Manager {
             options,
             class_path,
+            worker,
+            lifecycle,
             env,
             db,
             bus,

@@ -19,7 +19,7 @@ use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
-use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore};
+use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + 
 /// The outside of a service: what it is given at construction.
 #[derive(Clone)]
 pub struct Ports {
+    /// Which of the workers that share the host's name this is, from 0 (`backup_workers`).
+    pub worker: u32,
     pub env: Env,
     pub db: Arc<dyn Db>,
     pub bus: Arc<dyn Bus>,
@@ -55,8 +57,8 @@ impl Service {
         options.validate()?;
         let driver = registry::find(&options.backup_driver)?;
         let timing = Timing::of(&options);
-        let Ports { env, db, bus, volumes, drivers, lifecycle } = ports;
-        let manager = Manager::new(options, driver.class_path, env, db, bus, volumes);
+        let (lifecycle, drivers) = (Arc::clone(&ports.lifecycle), Arc::clone(&ports.drivers));
+        let manager = Manager::new(options, driver.class_path, ports);
         Ok(Service {
             manager: Arc::new(manager),
             timing,
@@ -90,7 +92,7 @@ impl Service {
         let manager = &self.manager;
         Call::ServiceRegister {
             host: manager.options.host.clone(),
-            worker: 0,
+            worker: manager.worker,
             driver: manager.class_path.to_owned(),
             availability_zone: manager.options.storage_availability_zone.clone(),
         }
@@ -177,7 +179,14 @@ impl Service {
             seconds: (ended.ended - ended.started).as_secs_f64(),
             next_attempt_in,
         };
-        let call = Call::ServiceAttempt { host: self.manager.options.host.clone(), worker: 0, attempt };
+        let manager = &self.manager;
+        let driver = manager.driver().filter(|_| ended.ok);
+        let call = Call::ServiceAttempt {
+            host: manager.options.host.clone(),
+            worker: manager.worker,
+            attempt,
+            host_bound: driver.map(|driver| driver.capabilities().host_bound),
+        };
         self.manager.insist(&call).await;
     }
 
@@ -204,7 +213,7 @@ impl Service {
                 () = sleep_until(next) => {}
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
-            let call = Call::ServiceHeartbeat { host, worker: 0, working };
+            let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
             if let Err(error) = self.manager.db.call(call).await {
                 tracing::error!("heartbeat failed: {error}");
             }
@@ -219,6 +228,7 @@ impl Service {
     async fn take_requests(&self, tasks: &mut JoinSet<()>) -> Result<()> {
         let manager = &self.manager;
         loop {
+            reaping(tasks, workers::turn(manager, true)).await?;
             let mut queue = match manager.bus.consume(&manager.options.host).await {
                 Ok(queue) => queue,
                 Err(error) => {
@@ -228,17 +238,18 @@ impl Service {
                 }
             };
             loop {
-                let cast = tokio::select! {
-                    biased;
-                    Some(ended) = tasks.join_next() => {
-                        ended.map_err(|error| Error::new(Kind::Internal, "an operation panicked").with_source(error))?;
-                        continue;
+                let next = async {
+                    tokio::select! {
+                        biased;
+                        () = workers::turn_lost(manager) => None,
+                        cast = queue.next() => Some(cast),
                     }
-                    cast = queue.next() => cast,
                 };
-                let taken = match cast {
-                    Ok(cast) => self.take(cast, tasks, queue.as_mut()).await,
-                    Err(error) => Err(error),
+                let taken = match reaping(tasks, next).await? {
+                    Some(Ok(cast)) if workers::may_take(manager).await => self.take(cast, tasks, queue.as_mut()).await,
+                    // What was delivered goes back to the queue with the connection.
+                    None | Some(Ok(_)) => break,
+                    Some(Err(error)) => Err(error),
                 };
                 if let Err(error) = taken {
                     tracing::warn!("the request queue broke: {error}");
@@ -259,7 +270,12 @@ impl Service {
             tracing::warn!("a cast for backup {} came again: its acknowledgement was lost", cast.backup_id);
             return queue.acknowledge().await;
         }
+        let is_mine = workers::take(&manager, &cast).await?;
         queue.acknowledge().await?;
+        if !is_mine {
+            tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
+            return Ok(());
+        }
         // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
         *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
         let drivers = Arc::clone(&self.drivers);
@@ -281,6 +297,20 @@ impl Service {
     /// Whether this is not the cast that was taken last: only the oldest of a queue can come twice.
     fn is_new(&self, cast: &Cast) -> bool {
         self.last_taken.lock().expect("no panic while the lock is held").as_ref() != Some(&cast.id)
+    }
+}
+
+/// Waits for `future`; a task that panicked meanwhile ends the process.
+async fn reaping<T>(tasks: &mut JoinSet<()>, future: impl Future<Output = T>) -> Result<T> {
+    let mut future = std::pin::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => {
+                ended.map_err(|error| Error::new(Kind::Internal, "an operation panicked").with_source(error))?;
+            }
+            done = &mut future => return Ok(done),
+        }
     }
 }
 

@@ -53,6 +53,7 @@ mod tests {
             reason: reason.map(str::to_owned),
             last_heartbeat,
             attempt: 0,
+            host_bound: false,
         }
     }
 

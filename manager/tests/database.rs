@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use clinker_manager::db::{Begin, Begun, Call, CreateRequest, Deleted, Finish, HostChoice, RestoreTarget, ServiceView};
+use clinker_manager::db::{
+    Begin, Begun, Call, CreateRequest, Deleted, Finish, HostChoice, RestoreTarget, ServiceView, Share,
+};
 use clinker_manager::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
 use clinker_manager::state::ServiceState;
 use support::{Database, POSIX, create, first_host, from};
@@ -263,12 +265,12 @@ async fn cleanup_closes_a_create_before_it_resumes_the_delete() {
     database.call(begin(Operation::Create, "b"));
     database.call(api_delete("b", true));
     database.take_log();
-    let unfinished: Vec<String> = from(database.call(Call::CleanupList { host: "h1".into() }));
+    let unfinished: Vec<String> = from(database.call(Call::CleanupList { host: "h1".into(), share: Share::default() }));
     assert_eq!(unfinished, ["b"]);
-    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into() });
+    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into(), share: Share::default() });
     assert_eq!(database.take_events(), ["create.error(deleting): cancelled", "delete.start(deleting)"]);
     // Resumed once more after another crash: its start is out already.
-    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into() });
+    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into(), share: Share::default() });
     assert_eq!(database.take_events(), [""; 0]);
     assert_eq!(volume(&mut database, "v").status, VolumeStatus::Available);
 }
@@ -278,7 +280,7 @@ async fn a_create_without_start_is_cleaned_up_without_events() {
     let mut database = ready();
     database.call(api_create(create("b", "v")));
     database.take_log();
-    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into() });
+    database.call(Call::CleanupOne { backup_id: "b".into(), host: "h1".into(), share: Share::default() });
     assert_eq!(database.take_events(), [""; 0]);
     assert_eq!(backup(&mut database, "b").status, BackupStatus::Error);
     // Its queued cast then ends as "backup not creating".

@@ -54,6 +54,8 @@ pub fn history() -> History {
         end: Span::secs(600),
         fixed_end: false,
         backup_hosts: 1,
+        zones: BTreeMap::new(),
+        own_disks: false,
         cores: BTreeMap::new(),
         gib: ByteSize(1),
         chunk: ByteSize(1),

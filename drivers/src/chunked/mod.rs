@@ -93,7 +93,7 @@ fn location(backup: &Backup) -> Result<(&str, &str)> {
 #[async_trait]
 impl BackupDriver for ChunkedDriver {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { progress: true, force_delete: true, incremental: true, host_bound: false }
+        Capabilities { progress: true, force_delete: true, incremental: true, host_bound: self.store.host_bound() }
     }
 
     async fn do_setup(&self) -> Result<()> {

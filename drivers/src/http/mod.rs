@@ -30,6 +30,8 @@ use tls::Tls;
 
 /// Idle connections kept per server, unless told otherwise.
 const IDLE_MAX: usize = 8;
+/// A longer time-out is none, and could not be added to a point in time.
+const TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Idle connections by server.
 type Idle = BTreeMap<(bool, String, u16), Vec<Connection>>;
@@ -105,6 +107,7 @@ impl HttpClient {
     /// flight. It is no total limit: a slow server is waited for, a mute one is given up.
     pub fn new(env: &Env, timeout: Duration) -> HttpClient {
         let tls = Tls::new(TlsOptions::default());
+        let timeout = timeout.min(TIMEOUT_MAX);
         HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default() }
     }
 

@@ -1,8 +1,11 @@
 //! HTTP URLs: scheme, host, port and path, checked once where they enter.
 
+use std::net::Ipv6Addr;
+
 use crate::{Error, Kind, Result};
 
-/// An `http` URL, or `https` where TLS is built in. The path begins with `/`, is percent-encoded, and may end in a query.
+/// An `http` URL, or `https` where TLS is built in. The path begins with `/` and is percent-encoded. A URL that was read
+/// has no query, for others are made from it by [`Url::join`]; those may have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     tls: bool,
@@ -22,7 +25,10 @@ impl Url {
             "https" => return Err(refuse("TLS is not built in (cargo feature `tls` of clinker-drivers)")),
             _ => return Err(refuse("not an http URL")),
         };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if rest.contains('?') {
+            return Err(refuse("has a query"));
+        }
+        let end = rest.find(['/', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         // Not shown in the error: it would be a credential.
         if authority.contains('@') {
@@ -87,12 +93,14 @@ fn split_port(authority: &str, default: &'static str) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let (host, rest) = inner.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
             (host, rest.strip_prefix(':').or(rest.is_empty().then_some(default))?)
         }
         None => authority.split_once(':').unwrap_or((authority, default)),
     };
     let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b));
-    let port = port.parse().ok().filter(|&port| port != 0)?;
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    let port = port.parse().ok().filter(|&port| port != 0 && digits)?;
     plain.then(|| (host.to_owned(), port))
 }
 
@@ -116,7 +124,7 @@ mod tests {
     fn a_url_is_split_into_host_port_and_path() {
         check("http://swift:8080/v1/AUTH_", Ok(("swift", 8080, "/v1/AUTH_")));
         check("HTTP://swift", Ok(("swift", 80, "/")));
-        check("http://[::1]:81/a?b", Ok(("::1", 81, "/a?b")));
+        check("http://[::1]:81/a", Ok(("::1", 81, "/a")));
         check("http://[::1]", Ok(("::1", 80, "/")));
     }
 
@@ -140,6 +148,10 @@ mod tests {
         check("http://swift:0/", Err("its host or port is wrong"));
         check("http://swift:port/", Err("its host or port is wrong"));
         check("http:///v1", Err("its host or port is wrong"));
+        check("http://swift:+80/", Err("its host or port is wrong"));
+        check("http://[swift]/", Err("its host or port is wrong"));
+        check("http://swift/v1?a=b", Err("has a query"));
+        check("http://swift?a", Err("has a query"));
         check("http://swift/a b", Err("its path is not percent-encoded"));
     }
 }

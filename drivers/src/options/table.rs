@@ -83,6 +83,7 @@ options! {
     // service and manager
     host: String = text("localhost"), NotEmpty, "identity of the service; part of publisher ids";
     storage_availability_zone: String = text("nova"), NotEmpty, "availability zone of the service; part of object names in Swift";
+    default_availability_zone: Text = None, Any, "availability zone of volumes that name none; unset = storage_availability_zone";
     state_path: String = text("/var/lib/cinder"), NotEmpty, "base directory of some defaults";
     periodic_interval: u64 = 60, Min(1), "seconds between initialisation attempts, when periodic initialisation is on";
     periodic_fuzzy_delay: u64 = 60, Any, "random delay before the first periodic run, seconds at most; 0 = none";
@@ -160,6 +161,7 @@ options! {
     backup_sha_block_size_bytes: u64 = 32_768, Min(1), "bytes per hash; must divide backup_file_size";
     backup_enable_progress_timer: bool = true, Any, "whether the progress timer sends notes";
     backup_posix_path: String = text("$state_path/backup"), NotEmpty, "root directory of the repository";
+    backup_posix_host_bound: bool = false, Any, "whether the repository is a disk of this host only, not one that all backup hosts share";
     backup_container: Text = None, Any, "directory of backups that name none, below backup_posix_path";
 }
 

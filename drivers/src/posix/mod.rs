@@ -21,6 +21,7 @@ pub struct PosixStore {
     create_containers: bool,
     /// The directory of backups that name none, if set.
     container: Option<String>,
+    host_bound: bool,
 }
 
 impl PosixStore {
@@ -35,6 +36,7 @@ impl PosixStore {
             host: options.host.clone(),
             create_containers: options.backup_create_containers,
             container: options.backup_container.clone(),
+            host_bound: options.backup_posix_host_bound,
         }
     }
 }
@@ -62,6 +64,10 @@ fn check_name(name: &str) -> Result<()> {
 impl ChunkStore for PosixStore {
     fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    fn host_bound(&self) -> bool {
+        self.host_bound
     }
 
     fn check_options(&self) -> Result<()> {

@@ -28,10 +28,19 @@ pub(super) fn code(response: &Response) -> Option<String> {
     document(response).map(|document| document.code)
 }
 
-/// Codes by which a server asks for fewer requests.
+/// Codes by which a server asks for fewer requests, whatever the status.
+const THROTTLING: [&str; 5] =
+    ["SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"];
+/// Someone else was at the same thing in the same moment.
+const PASSING_CONFLICT: &str = "OperationAborted";
+
 pub(super) fn is_throttling(response: &Response) -> bool {
-    let codes = ["SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"];
-    response.status == 429 || code(response).is_some_and(|code| codes.contains(&code.as_str()))
+    response.status == 429 || code(response).is_some_and(|code| THROTTLING.contains(&code.as_str()))
+}
+
+/// Whether a conflict is over the next time.
+pub(super) fn is_passing_conflict(response: &Response) -> bool {
+    response.status == 409 && code(response).as_deref() == Some(PASSING_CONFLICT)
 }
 
 /// The failure of `what` that an answer stands for. `region` is the one that requests are signed for.
@@ -45,6 +54,9 @@ pub(super) fn failure(what: &str, region: &str, response: &Response) -> Failure 
     let error = match document.code.as_str() {
         // Swift's s3api calls a quota that is used up an object that is too large; so does Swift itself, by 413.
         "QuotaExceeded" | "EntityTooLarge" => Error::new(Kind::Quota, text),
+        PASSING_CONFLICT => Error::transient(Kind::Conflict, text),
+        code if THROTTLING.contains(&code) => Error::transient(Kind::Unreachable, text),
+        "InvalidObjectState" => Error::new(Kind::InvalidBackup, format!("{text}: the object is archived")),
         // Damaged on the way: the bytes here are still good.
         "BadDigest" | "XAmzContentSHA256Mismatch" => Error::transient(Kind::Integrity, text),
         "InvalidDigest" => Error::new(Kind::Integrity, text),

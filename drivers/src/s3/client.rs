@@ -8,7 +8,7 @@ use clinker_env::{Env, Work};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep_until};
 
-use super::answers::{failure, is_throttling};
+use super::answers::{failure, is_passing_conflict, is_throttling};
 use super::sign::{CustomerKey, Signer};
 use crate::http::call::{Call, Effort};
 use crate::http::retry::{self, DELAY_MAX};
@@ -58,7 +58,9 @@ impl Client {
             ca_option: "backup_s3_ca_cert_file",
         };
         let timeout = Duration::try_from_secs_f64(options.backup_s3_timeout)
-            .map_err(|_| Error::new(Kind::InvalidConfig, "option backup_s3_timeout: not a length of time"))?;
+            .ok()
+            .filter(|timeout| !timeout.is_zero())
+            .ok_or_else(|| Error::new(Kind::InvalidConfig, "option backup_s3_timeout: not a length of time"))?;
         let idle_max = usize::try_from(options.backup_s3_max_pool_connections).unwrap_or(usize::MAX);
         let (mode, first, cap) = match options.backup_s3_retry_mode.as_str() {
             "standard" => (Mode::Standard, 1, Duration::from_secs(20)),
@@ -116,7 +118,7 @@ impl Client {
         })?;
         let status = response.status;
         tracing::debug!(target: "clinker_drivers::s3", request = call.what, status, "answered");
-        if call.accepts(&response) {
+        if call.accepts(&response) && !is_passing_conflict(&response) {
             return Ok(response);
         }
         let failure = failure(&call.what, &self.signer.region, &response);

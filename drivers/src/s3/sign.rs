@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::header::{HOST, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use md5::{Digest, Md5};
+use tracing::Dispatch;
 
 use crate::http::Request;
 use crate::http::call::Call;
@@ -26,10 +27,11 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Fails with `invalid_config` naming the option that is missing.
+    /// Fails with `invalid_config` naming the option that is missing or cannot stand in a signature.
     pub(super) fn from_options(options: &Options) -> Result<Signer> {
-        let missing = |option: &str| Error::new(Kind::InvalidConfig, format!("option {option}: unset"));
-        Ok(Signer {
+        let wrong = |option: &str, why: &str| Error::new(Kind::InvalidConfig, format!("option {option}: {why}"));
+        let missing = |option: &str| wrong(option, "unset");
+        let signer = Signer {
             access_key: options
                 .backup_s3_store_access_key
                 .clone()
@@ -39,12 +41,24 @@ impl Signer {
                 .clone()
                 .ok_or_else(|| missing("backup_s3_store_secret_key"))?,
             region: options.backup_s3_region_name.clone(),
-        })
+        };
+        // Both stand in a header whose parts are divided by commas, the region between slashes.
+        if signer.access_key.contains(|c: char| c == ',' || c.is_control()) {
+            return Err(wrong("backup_s3_store_access_key", "has characters that a signature cannot carry"));
+        }
+        if signer.region.contains(|c: char| matches!(c, ',' | '/') || !c.is_ascii_graphic()) {
+            return Err(wrong("backup_s3_region_name", "not the name of a region"));
+        }
+        Ok(signer)
     }
 
     /// Adds the headers that prove who sends the request. `sha256` is its body's, in hexadecimal.
     pub(super) fn sign(&self, request: Request, sha256: &str, now: Timestamp) -> Result<Request> {
-        let mut request = request;
+        // What signs logs whole requests, the customer's key among their headers.
+        tracing::dispatcher::with_default(&Dispatch::none(), || self.signed(request, sha256, now))
+    }
+
+    fn signed(&self, mut request: Request, sha256: &str, now: Timestamp) -> Result<Request> {
         let host = HeaderValue::from_str(&request.url.authority()).expect("checked when the URL was read");
         request.headers.insert(HOST, host);
         let credentials = Credentials::new(&self.access_key, self.secret_key.expose(), None, None, "options");

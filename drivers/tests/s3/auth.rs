@@ -3,7 +3,10 @@
 use clinker_drivers::RequestContext;
 use clinker_drivers::chunked::store::ChunkStore;
 
-use crate::support::{S3, SECRET, Step, answer, capture, list, put, reason, store, store_at, stored, usual};
+use crate::log::Log;
+use crate::support::{
+    CUSTOMER_KEY, S3, SECRET, Step, answer, capture, list, put, reason, store, store_at, stored, usual,
+};
 
 /// The options of the recordings.
 const RECORDED: &[(&str, &str)] =
@@ -31,6 +34,22 @@ async fn a_request_is_signed_as_recorded() {
         assert_eq!(*sent, value(header), "{name}");
     }
     assert_eq!(seen.body, body());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_key_is_in_the_most_talkative_log() {
+    let log = Log::default();
+    // For every test of this binary: one that is only this thread's may miss what another thread was the first to log.
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
+    let sets = [("backup_s3_sse_customer_key", CUSTOMER_KEY), ("backup_s3_sse_customer_algorithm", "AES256")];
+    let (store, script) = store(&[S3, &sets], [stored(b"x")]);
+    put(&store, "o-1", b"x").await.unwrap();
+    let on_the_wire = script.seen()[0].headers["x-amz-server-side-encryption-customer-key"].clone();
+    let text = log.text();
+    assert!(text.contains("answered"), "{text}");
+    for secret in [CUSTOMER_KEY, on_the_wire.as_str()] {
+        assert!(!text.contains(secret), "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! `script` is the server, `support` has the helpers; `../captures/s3` holds recorded exchanges of real servers.
 
 mod auth;
+mod log;
 mod network;
 mod objects;
 mod retries;

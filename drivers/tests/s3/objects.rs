@@ -225,6 +225,11 @@ async fn a_bucket_made_meanwhile_is_fine_if_it_is_ours() {
     let again = Step::Reply(capture(include_str!("../captures/s3/bucket-put-again.txt")).answer);
     let (ours, _) = usual([reply(404), again]);
     ours.put_container(&RequestContext::admin(), "vol").await.unwrap();
+    // Two services create it in the same moment: the second is told to come again.
+    let again = refusal(409, "BucketAlreadyOwnedByYou");
+    let (both, script) = usual([reply(404), refusal(409, "OperationAborted"), again]);
+    both.put_container(&RequestContext::admin(), "vol").await.unwrap();
+    assert_eq!(script.times(), [0, 0, 2]);
     let (theirs, _) = usual([reply(404), refusal(409, "BucketAlreadyExists")]);
     let expected = "conflict: put of container vol: s3 answered 409";
     assert_eq!(reason(theirs.put_container(&RequestContext::admin(), "vol").await), expected);

@@ -25,6 +25,10 @@ async fn a_busy_server_is_asked_again_with_doubling_waits() {
     }
     check(refusal(503, "SlowDown"), 503, Kind::Unreachable, &[0, 2, 6, 14]).await;
     check(refusal(400, "RequestTimeout"), 400, Kind::Unreachable, &[0, 2, 6, 14]).await;
+    // What asks for fewer requests is to be asked again, whatever its status.
+    check(refusal(400, "Throttling"), 400, Kind::Unreachable, &[0, 2, 6, 14]).await;
+    check(refusal(403, "RequestLimitExceeded"), 403, Kind::Unreachable, &[0, 2, 6, 14]).await;
+    check(refusal(409, "OperationAborted"), 409, Kind::Conflict, &[0, 2, 6, 14]).await;
 }
 
 #[tokio::test(start_paused = true)]

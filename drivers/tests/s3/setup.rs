@@ -34,6 +34,23 @@ async fn an_option_that_cannot_work_is_named() {
             "invalid_config: option backup_s3_endpoint_url: not a URL, expected http://host[:port]/path",
         ),
         (
+            &[("backup_s3_endpoint_url", "http://s3:8080/?a=b")],
+            "invalid_config: option backup_s3_endpoint_url: has a query, expected http://host[:port]/path",
+        ),
+        (
+            &[("backup_s3_region_name", "eu west")],
+            "invalid_config: option backup_s3_region_name: not the name of a region",
+        ),
+        (
+            &[("backup_s3_region_name", "eu/west")],
+            "invalid_config: option backup_s3_region_name: not the name of a region",
+        ),
+        (
+            &[("backup_s3_store_access_key", "a\nb")],
+            "invalid_config: option backup_s3_store_access_key: has characters that a signature cannot carry",
+        ),
+        (&[("backup_s3_timeout", "1e-300")], "invalid_config: option backup_s3_timeout: not a length of time"),
+        (
             &[("backup_s3_store_bucket", "a/b")],
             "invalid_config: option backup_s3_store_bucket: a container's name has no slash",
         ),
@@ -104,6 +121,14 @@ const CREATE: &str = "PUT /vol";
 const PUT: &str = "PUT /vol/.clinker-probe-backup-1";
 const GET: &str = "GET /vol/.clinker-probe-backup-1";
 const DELETE: &str = "DELETE /vol/.clinker-probe-backup-1";
+
+#[tokio::test(start_paused = true)]
+async fn a_time_out_beyond_all_clocks_is_none() {
+    // Services refuse it before; whoever uses the store alone must not see it panic.
+    let sets = [("backup_s3_timeout", "1e19")];
+    check(&[S3, &sets], vec![reply(200), stored(PROBE), object(PROBE), reply(204)], &[HEAD, PUT, GET, DELETE], "ok")
+        .await;
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_is_written_read_and_removed() {

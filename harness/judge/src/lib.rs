@@ -6,6 +6,7 @@
 
 pub mod attempts;
 pub mod checkers;
+pub mod clock;
 pub mod golden;
 pub mod services;
 pub mod tally;

@@ -1,6 +1,6 @@
 //! The service state of D1, written down a second time: rows and record times in, `up`, `down`, `initializing` out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clinker_model::history::History;
 use clinker_model::scenario::ServiceState;
@@ -22,7 +22,8 @@ pub struct Moment {
     pub beat: bool,
 }
 
-/// What happened to each host's service row, in order.
+/// What happened to each worker's service row, in order; by its id, `<host>` or `<host>#<n>`, which is its name in the
+/// world as well.
 pub type Timelines = BTreeMap<String, Vec<Moment>>;
 
 /// Reads the service rows out of the transactions.
@@ -30,8 +31,7 @@ pub fn timelines(history: &History) -> Timelines {
     let mut timelines = Timelines::new();
     for commit in commits(history) {
         for change in commit.changes.iter().filter(|change| change.table == "services" && !change.after.is_null()) {
-            let host = change.after["host"].as_str().unwrap_or(&change.id).to_owned();
-            let timeline = timelines.entry(host).or_default();
+            let timeline = timelines.entry(change.id.clone()).or_default();
             let moment = moment(commit.t_ns, &change.before, &change.after, timeline.last());
             timeline.push(moment);
         }
@@ -52,6 +52,18 @@ fn moment(t_ns: u64, before: &Value, after: &Value, last: Option<&Moment>) -> Mo
         registered,
         beat,
     }
+}
+
+/// The host of a worker.
+pub fn host_of(worker: &str) -> &str {
+    worker.split_once('#').map_or(worker, |(host, _)| host)
+}
+
+/// The workers that a name means: `<host>` all of the host's, `<host>#<n>` one.
+pub fn workers_of<'t>(timelines: &'t Timelines, name: &str) -> Vec<&'t [Moment]> {
+    let one = name.strip_suffix("#0").unwrap_or(name);
+    let named = |worker: &str| if name.contains('#') { worker == one } else { host_of(worker) == name };
+    timelines.iter().filter(|(worker, _)| named(worker)).map(|(_, timeline)| timeline.as_slice()).collect()
 }
 
 /// The row as the last transaction up to `t_ns` left it.
@@ -104,6 +116,30 @@ pub fn states(timeline: &[Moment], end_ns: u64, down_time: u64) -> Vec<(u64, Ser
     states
 }
 
+/// The state of several workers together: the best of theirs (D1).
+pub fn best_state_at(workers: &[&[Moment]], t_ns: u64, down_time: u64) -> Option<ServiceState> {
+    let rank = |state: &ServiceState| match state {
+        ServiceState::Down => 0,
+        ServiceState::Initializing => 1,
+        ServiceState::Up => 2,
+    };
+    workers.iter().filter_map(|timeline| state_at(timeline, t_ns, down_time)).max_by_key(rank)
+}
+
+/// Every state that several workers together pass through, as [`states`].
+pub fn best_states(workers: &[&[Moment]], end_ns: u64, down_time: u64) -> Vec<(u64, ServiceState)> {
+    let of = |timeline: &&[Moment]| states(timeline, end_ns, down_time).into_iter().map(|(t_ns, _)| t_ns);
+    let moments: BTreeSet<u64> = workers.iter().flat_map(of).collect();
+    let mut joined: Vec<(u64, ServiceState)> = Vec::new();
+    for t_ns in moments {
+        let Some(state) = best_state_at(workers, t_ns, down_time) else { continue };
+        if joined.last().is_none_or(|(_, last)| *last != state) {
+            joined.push((t_ns, state));
+        }
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,5 +171,17 @@ mod tests {
     fn states_name_the_moment_a_heartbeat_lapses() {
         let timeline = [row(false, None, None), Moment { t_ns: 5, ..row(true, None, Some(5)) }];
         assert_eq!(states(&timeline, 200, D), [(0, Initializing), (5, Up), (66, Down)]);
+    }
+
+    #[test]
+    fn a_host_is_as_good_as_its_best_worker() {
+        let first = vec![row(true, None, Some(0))];
+        let second = vec![row(false, None, None), Moment { t_ns: 30, ..row(true, None, Some(30)) }];
+        let timelines =
+            Timelines::from([("h".to_owned(), first), ("h#1".to_owned(), second), ("i".to_owned(), vec![])]);
+        let of = |name: &str, t_ns| best_state_at(&workers_of(&timelines, name), t_ns, D);
+        assert_eq!([of("h", 60), of("h", 80), of("h", 91)], [Some(Up), Some(Up), Some(Down)]);
+        assert_eq!([of("h#0", 80), of("h#1", 80), of("h#1", 20)], [Some(Down), Some(Up), Some(Initializing)]);
+        assert_eq!(best_states(&workers_of(&timelines, "h"), 200, D), [(0, Up), (91, Down)]);
     }
 }

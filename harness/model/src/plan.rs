@@ -30,6 +30,12 @@ pub struct Plan {
     /// Whether `end` was asked for, so that the run goes on to it even when all is at rest.
     pub fixed_end: bool,
     pub backup_hosts: u32,
+    /// Zones of backup hosts that have another one than `storage_availability_zone`.
+    #[serde(default)]
+    pub zones: BTreeMap<String, String>,
+    /// Whether each backup host has a repository disk of its own.
+    #[serde(default)]
+    pub own_disks: bool,
     /// Modelled cores of hosts that have another number than 2.
     #[serde(default)]
     pub cores: BTreeMap<String, u32>,
@@ -119,6 +125,11 @@ pub struct PlannedVolume {
     pub size: ByteSize,
     pub content: Content,
     pub status: String,
+    /// `default_availability_zone` if absent.
+    #[serde(default)]
+    pub zone: Option<String>,
+    #[serde(default)]
+    pub host: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

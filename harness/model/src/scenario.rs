@@ -29,6 +29,12 @@ pub struct Scenario {
     /// Number of backup services, `backup-host-1` …
     #[serde(default = "Scenario::default_hosts")]
     pub backup_hosts: u32,
+    /// Availability zones of backup hosts; `storage_availability_zone` where none is given.
+    #[serde(default)]
+    pub zone: BTreeMap<String, String>,
+    /// Whether all backup hosts share one repository disk, as over NFS; each has its own if not.
+    #[serde(default = "Scenario::default_shared_disk")]
+    pub shared_disk: bool,
     /// Modelled cores of hosts that have another number than 2.
     #[serde(default)]
     pub cores: BTreeMap<String, u32>,
@@ -53,6 +59,10 @@ impl Scenario {
     fn default_hosts() -> u32 {
         1
     }
+
+    fn default_shared_disk() -> bool {
+        true
+    }
 }
 
 /// Overrides the standard geometry (chunk 64 KiB, block 4 KiB) for every driver.
@@ -73,6 +83,10 @@ pub struct Volume {
     pub content: Content,
     #[serde(default)]
     pub status: Option<String>,
+    /// Its zone; `default_availability_zone` if absent.
+    pub zone: Option<String>,
+    /// The backup host it lives on, for `backup_use_same_host`.
+    pub host: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +170,9 @@ pub struct Create {
     #[serde(default)]
     pub force: bool,
     pub container: Option<String>,
+    /// The zone to make it in; the volume's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability_zone: Option<String>,
 }
 
 /// A request for a restore: into an existing volume, or into a `new` one that the call creates.

@@ -65,7 +65,7 @@ impl<'d> Checker<'d> {
                 self.wrong(&path, format!("`{host}` has from 1 to {} cores", CORES.end()));
             }
             for preset in self.presets.clone() {
-                let hosts = preset.hosts(self.scenario.backup_hosts);
+                let hosts = super::hosts::of_world(self.scenario, preset);
                 let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
                 if !hosts.contains(&host.as_str()) {
                     let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
@@ -115,6 +115,7 @@ impl<'d> Checker<'d> {
             }
         }
         self.cores();
+        self.backup_hosts();
         if !HOSTS.contains(&scenario.backup_hosts) {
             self.wrong(&["backup_hosts"], format!("`backup_hosts` is from 1 to {}", HOSTS.end()));
         }

@@ -7,7 +7,9 @@ use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, VOLUME_STATUSES};
 impl Checker<'_> {
     pub fn expectations(&mut self) {
         let expect = &self.scenario.expect;
-        let hosts: Vec<String> = (1..=self.scenario.backup_hosts).map(|index| format!("backup-host-{index}")).collect();
+        let mut hosts = super::hosts::backup_hosts(self.scenario);
+        hosts.extend(hosts.clone().iter().map(|host| format!("{host}#0")));
+        hosts.extend(super::hosts::further_workers(self.scenario));
         let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
         for (index, service) in expect.service.iter().enumerate() {
             let index = index.to_string();

@@ -38,6 +38,10 @@ impl Checker<'_> {
     }
 
     fn target(&mut self, index: &str, fault: &Fault) {
+        if super::hosts::needs_one_store(fault) && !self.scenario.shared_disk {
+            let message = format!("`{}` needs one store for all backup hosts: `shared_disk` is false", fault.name());
+            self.wrong(&["fault", index, fault.name()], message);
+        }
         for (key, host) in fault.hosts() {
             self.host(&["fault", index, fault.name(), key], fault, &host);
         }
@@ -48,18 +52,18 @@ impl Checker<'_> {
             return self.wrong(path, "`collector` is no target: it keeps what must not be lost");
         }
         for preset in self.presets.clone() {
-            let hosts = preset.hosts(self.scenario.backup_hosts);
+            let hosts = super::hosts::of_world(self.scenario, preset);
             let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
             if !hosts.contains(&host) {
                 let message = format!("unknown host `{host}` for driver {}{}", preset.name, hint(host, &hosts));
                 return self.wrong(path, message);
             }
-            let disk = host == "store" && preset.store == "store";
+            let disk = super::hosts::is_disk(self.scenario, preset, host);
             let http = preset.servers.contains(&host) && !disk;
             if disk && !matches!(fault, Fault::Slow(_) | Fault::Silent(_) | Fault::ReadOnly(_)) {
                 let (name, driver) = (fault.name(), preset.name);
                 let message =
-                    format!("`{name}` does not apply to `store` of {driver}, a disk: it has slow, silent, read_only");
+                    format!("`{name}` does not apply to `{host}` of {driver}, a disk: it has slow, silent, read_only");
                 return self.wrong(path, message);
             }
             if needs_http(fault) && !http {

@@ -6,6 +6,7 @@
 mod check;
 mod expectations;
 mod faults;
+mod hosts;
 mod locate;
 mod plan;
 pub mod presets;
@@ -17,6 +18,7 @@ use std::fmt;
 use clinker_model::scenario::Scenario;
 
 pub use check::{CORES, HOSTS, LATEST_MOMENT};
+pub use hosts::own_disk;
 pub use plan::{fits, plan};
 
 use locate::Document;

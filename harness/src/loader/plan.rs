@@ -45,6 +45,8 @@ pub fn plan(scenario: &Scenario, name: &str, driver: &str, seed: u64) -> Result<
         end: scenario.end.unwrap_or(Span(latest.0 + AFTERWARDS.0)),
         fixed_end: scenario.end.is_some(),
         backup_hosts: scenario.backup_hosts,
+        zones: scenario.zone.clone(),
+        own_disks: !scenario.shared_disk && preset.store == "store",
         cores: scenario.cores.clone(),
         gib: scenario.gib,
         chunk,
@@ -84,6 +86,9 @@ fn options(scenario: &Scenario, preset: &Preset) -> Result<BTreeMap<String, Stri
     let chunk = geometry.chunk.map_or(CHUNK, |size| size.0);
     let block = geometry.block.map_or(BLOCK, |size| size.0);
     let mut options = preset.options(chunk, block);
+    if !scenario.shared_disk {
+        put_own_disk(&mut options, preset);
+    }
     let mut put = |name: &str, value: &toml::Value| -> Result<()> {
         let text = option_text(value).with_context(|| format!("option `{name}` holds a {}", value.type_str()))?;
         if preset.reads(name) {
@@ -100,6 +105,13 @@ fn options(scenario: &Scenario, preset: &Preset) -> Result<BTreeMap<String, Stri
         }
     }
     Ok(options)
+}
+
+/// A driver whose host has a disk of its own says so, unless the scenario sets the option itself.
+fn put_own_disk(options: &mut BTreeMap<String, String>, preset: &Preset) {
+    if preset.reads("backup_posix_host_bound") {
+        options.insert("backup_posix_host_bound".to_owned(), "true".to_owned());
+    }
 }
 
 fn size(options: &BTreeMap<String, String>, name: &str, default: u64) -> ByteSize {
@@ -179,6 +191,8 @@ fn volumes(scenario: &Scenario, seed: u64, default_size: ByteSize) -> Vec<Planne
             size: declared.and_then(|volume| volume.size).unwrap_or(default_size),
             content: declared.map(|volume| volume.content).unwrap_or_default(),
             status: declared.and_then(|volume| volume.status.clone()).unwrap_or_else(|| "available".to_owned()),
+            zone: declared.and_then(|volume| volume.zone.clone()),
+            host: declared.and_then(|volume| volume.host.clone()),
         }
     });
     planned.collect()

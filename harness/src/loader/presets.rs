@@ -26,7 +26,7 @@ pub struct Preset {
 const SWIFT_OPTIONS: &[&str] = &["backup_swift_", "swift_catalog_info", "keystone_catalog_info"];
 const S3_OPTIONS: &[&str] = &["backup_s3_"];
 const POSIX_OPTIONS: &[&str] =
-    &["backup_file_size", "backup_sha_block_size_bytes", "backup_posix_path", "backup_enable_progress_timer"];
+    &["backup_file_size", "backup_sha_block_size_bytes", "backup_posix_", "backup_enable_progress_timer"];
 const SWIFT_CLASS: &str = "cinder.backup.drivers.swift.SwiftBackupDriver";
 
 const SWIFT: Preset = Preset {

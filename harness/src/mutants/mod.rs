@@ -4,6 +4,7 @@
 
 mod decisions;
 mod ports;
+mod services;
 
 use clinker_model::verdict::{Outcome, RunResult, Verdict};
 
@@ -173,5 +174,45 @@ pub static MUTANTS: &[Mutant] = &[
         driver: "swift",
         checker: "secrets",
         plant: ports::token_logged,
+    },
+    Mutant {
+        name: "dead-hosts-are-chosen",
+        about: "a request goes to any host that ever registered, dead or alive",
+        scenario: "services/dead-hosts",
+        driver: "swift",
+        checker: "placement",
+        plant: services::dead_hosts_are_chosen,
+    },
+    Mutant {
+        name: "zones-are-ignored",
+        about: "a request goes to a host of any zone",
+        scenario: "services/two-zones",
+        driver: "swift",
+        checker: "placement",
+        plant: services::zones_are_ignored,
+    },
+    Mutant {
+        name: "bound-stores-are-ignored",
+        about: "a restore, a delete or an incremental goes to a host that cannot reach the backup",
+        scenario: "services/own-disks",
+        driver: "posix",
+        checker: "placement",
+        plant: services::bound_stores_are_ignored,
+    },
+    Mutant {
+        name: "idle-worker-takes-requests",
+        about: "a worker whose driver does not work takes requests although another one works",
+        scenario: "services/idle-worker",
+        driver: "swift",
+        checker: "placement",
+        plant: services::idle_worker_takes_requests,
+    },
+    Mutant {
+        name: "clean-up-takes-the-neighbours-work",
+        about: "a worker that starts cleans up what another worker of its host is doing",
+        scenario: "services/worker-restarts",
+        driver: "swift",
+        checker: "expectations",
+        plant: services::clean_up_takes_the_neighbours_work,
     },
 ];

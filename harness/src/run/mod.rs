@@ -10,6 +10,7 @@ mod ports;
 mod recorded;
 mod records;
 mod scene;
+mod servers;
 mod volumes;
 mod workload;
 
@@ -21,6 +22,7 @@ use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
 use clinker_manager::lifecycle::{self, Lifecycle};
+use clinker_manager::placement::{self, Placement};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
@@ -38,6 +40,7 @@ use clinker_world::{
 pub struct Parts {
     pub lifecycle: Arc<dyn Lifecycle>,
     pub transitions: Arc<dyn Transitions>,
+    pub placement: Arc<dyn Placement>,
     pub engine: Arc<dyn EngineDecisions>,
     /// Wraps the object store's port.
     pub store: fn(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>,
@@ -53,6 +56,7 @@ impl Default for Parts {
         Parts {
             lifecycle: Arc::new(lifecycle::Production),
             transitions: Arc::new(Section5),
+            placement: Arc::new(placement::Production),
             engine: Arc::new(chunked::decisions::Production),
             store: |store| store,
             driver: |driver| driver,

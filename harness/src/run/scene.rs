@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::{BackupDriver, Options, registry};
 use clinker_env::Env;
-use clinker_fakes::keystone::{Project, Region, User};
-use clinker_fakes::swift::V1User;
-use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig, SwiftFake, TokenRegistry, s3};
+use clinker_fakes::TokenRegistry;
 use clinker_manager::api::Api;
 use clinker_manager::bus::client::BusClient;
 use clinker_manager::bus::server::Exchange;
 use clinker_manager::db::client::DbClient;
 use clinker_manager::db::sqlite::Store;
-use clinker_manager::db::{Call, CommitLog, Dump, Request};
+use clinker_manager::db::{Call, CommitLog, Dump, Request, service_id};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
 use clinker_manager::{bus, db};
@@ -31,23 +28,31 @@ use tokio::time::Instant;
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
 use super::records::{CommitRecorder, EventRecorder};
+use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
 use crate::fixtures::Link;
-use crate::loader::presets;
+use crate::loader::{own_disk, presets};
 
 /// The client of every scenario.
 pub(super) const USER: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
 pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
-pub(super) const ZONE: &str = "nova";
 
 const API_HOST: &str = "api";
 pub(super) const DB_HOST: &str = "db";
 pub(super) const COLLECTOR_HOST: &str = "collector";
 /// Name of the shared repository disk, as a fault target.
 const DISK: &str = "store";
-const S3_HOST: &str = "s3";
+
+/// A process of the backup service.
+#[derive(Clone, Copy)]
+struct Process {
+    /// Of its host, from 1.
+    number: u32,
+    /// From 0.
+    worker: u32,
+}
 
 /// What outlives the hosts of a run.
 pub(super) struct Scene {
@@ -82,14 +87,22 @@ impl Scene {
         scene.add_database(world, parts)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
-        let (mut tokens, mut disk) = (None, None);
-        match scene.back_end {
-            DISK => disk = Some(scene.add_disk(world)?),
-            S3_HOST => scene.add_s3(world)?,
-            _ => tokens = scene.add_swift(world)?,
+        let (mut tokens, mut disks) = (None, Vec::new());
+        if scene.back_end == DISK {
+            disks = scene.add_disks(world);
+            for disk in &disks {
+                scene.put_fixtures(disk).map_err(RunError::Fixture)?;
+            }
+        } else {
+            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
+            scene.targets.extend(servers.targets);
+            tokens = servers.client_tokens;
         }
         for number in 1..=scene.plan.backup_hosts {
-            scene.add_backup_host(world, parts, number, disk.as_ref())?;
+            let disk = disks.get(number as usize - 1).or(disks.first());
+            for worker in 0..scene.workers() {
+                scene.add_backup_host(world, parts, Process { number, worker }, disk)?;
+            }
         }
         scene.add_api(world, tokens)?;
         Ok(scene)
@@ -97,18 +110,21 @@ impl Scene {
 
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
-        let transitions = Arc::clone(&parts.transitions);
+        let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
+        let zone = default_zone(&self.options);
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
+            let (placement, zone) = (Arc::clone(&placement), zone.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
-                    let mut store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    let store = Store::open(connection, env.clone(), transitions, Some(log))?;
+                    let mut store = store.placing(placement);
                     for volume in &plan.volumes {
-                        store.apply(seed_request(&env, volume, plan.gib.0))?;
+                        store.apply(seed_request(&env, volume, plan.gib.0, &zone))?;
                     }
                     // Only this host's first process comes here.
                     let _ = cell.set(Arc::new(Mutex::new(store)));
@@ -135,54 +151,16 @@ impl Scene {
         })
     }
 
-    /// Swift, with Keystone unless the preset uses v1 auth.
-    fn add_swift(&mut self, world: &mut dyn World) -> Result<Option<Arc<TokenRegistry>>, RunError> {
-        let with_keystone = self.plan.driver != "swift";
-        let tokens = TokenRegistry::new(self.journal.clone());
-        let config = SwiftConfig {
-            users: vec![V1User::owner(
-                preset("swift", "backup_swift_user"),
-                preset("swift", "backup_swift_key"),
-                "AUTH_test",
-            )],
-            keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
-            ..SwiftConfig::default()
+    /// One repository disk for all backup hosts, as over NFS, or one for each.
+    fn add_disks(&mut self, world: &mut dyn World) -> Vec<SimDisk> {
+        let own = (1..=self.plan.backup_hosts).map(own_disk);
+        let names: Vec<String> = if self.plan.own_disks { own.collect() } else { vec![DISK.to_owned()] };
+        let add = |name: String| {
+            let disk = world.fabric().new_disk(&name, &self.options.backup_posix_path);
+            self.targets.insert(name, Arc::new(disk.clone()));
+            disk
         };
-        let swift = SwiftFake::new(config, Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("swift".to_owned(), swift.clone());
-        add(world, "swift", move |env| {
-            let swift = Arc::clone(&swift);
-            async move { swift.serve(env, 8080).await.map_err(BoxError::from) }
-        })?;
-        if !with_keystone {
-            return Ok(None);
-        }
-        let keystone = KeystoneFake::new(keystone_config(), Arc::clone(&tokens), self.journal.clone());
-        self.targets.insert("keystone".to_owned(), keystone.clone());
-        add(world, "keystone", move |env| {
-            let keystone = Arc::clone(&keystone);
-            async move { keystone.serve(env, 5000).await.map_err(BoxError::from) }
-        })?;
-        Ok((self.plan.driver == "swift-per-user").then_some(tokens))
-    }
-
-    fn add_s3(&mut self, world: &mut dyn World) -> Result<(), RunError> {
-        let (access, secret) = (preset("s3", "backup_s3_store_access_key"), preset("s3", "backup_s3_store_secret_key"));
-        let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
-        let server = S3Fake::new(config, self.journal.clone());
-        self.targets.insert(S3_HOST.to_owned(), server.clone());
-        add(world, S3_HOST, move |env| {
-            let server = Arc::clone(&server);
-            async move { server.serve(env, 8080).await.map_err(BoxError::from) }
-        })
-    }
-
-    /// One repository disk for all backup hosts, as over NFS.
-    fn add_disk(&mut self, world: &mut dyn World) -> Result<SimDisk, RunError> {
-        let disk = world.fabric().new_disk(DISK, &self.options.backup_posix_path);
-        self.targets.insert(DISK.to_owned(), Arc::new(disk.clone()));
-        self.put_fixtures(&disk).map_err(RunError::Fixture)?;
-        Ok(disk)
+        names.into_iter().map(add).collect()
     }
 
     /// The repositories of the fixtures whose records are imported.
@@ -199,17 +177,26 @@ impl Scene {
         Ok(())
     }
 
+    /// `backup_workers`: each is a process with a world's host of its own.
+    fn workers(&self) -> u32 {
+        u32::try_from(self.options.backup_workers).unwrap_or(1).max(1)
+    }
+
     fn add_backup_host(
         &self,
         world: &mut dyn World,
         parts: &Parts,
-        number: u32,
+        process: Process,
         disk: Option<&SimDisk>,
     ) -> Result<(), RunError> {
-        let host = format!("backup-host-{number}");
+        let own = format!("backup-host-{}", process.number);
+        let host = service_id(&own, process.worker);
         let gate = world.gate(&host);
         let fs = disk.map(|disk| disk.mount(&host));
-        let options = Options { host: host.clone(), ..self.options.clone() };
+        let zone = self.plan.zones.get(&own).unwrap_or(&self.options.storage_availability_zone).clone();
+        let options = Options { host: own, storage_availability_zone: zone, ..self.options.clone() };
+        // Its probe object is its own: two workers that check at once do not meet.
+        let driver_options = Options { host: host.clone(), ..options.clone() };
         let (parts, journal, devices) = (parts.clone(), Arc::clone(&self.journal), Arc::clone(&self.devices));
         let calls = Arc::new(AtomicU64::new(0));
         let name = host.clone();
@@ -221,11 +208,13 @@ impl Scene {
             let env = (parts.env)(env);
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
+            let bus = BusClient::new(env.clone(), COLLECTOR_HOST).consuming_as(&name);
             let ports = Ports {
+                worker: process.worker,
                 db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
-                bus: Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() }),
+                bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
-                drivers: driver_factory(options.clone(), env.clone(), parts.clone(), recorder),
+                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
             };
@@ -249,6 +238,7 @@ impl Scene {
                 names: Arc::clone(&names),
                 devices: Arc::clone(&devices),
                 tokens: tokens.clone(),
+                zone: default_zone(&options),
                 journal: Arc::clone(&journal),
                 start: Instant::now(),
             };
@@ -296,8 +286,7 @@ impl Scene {
     /// Configured secrets.
     pub fn secrets(&self) -> Vec<String> {
         let mut secrets = self.options.secrets();
-        secrets.extend(["swift", "swift-v3"].map(|name| preset(name, "backup_swift_key").to_owned()));
-        secrets.push(preset("s3", "backup_s3_store_secret_key").to_owned());
+        secrets.extend(servers::secrets());
         secrets.sort();
         secrets.dedup();
         secrets
@@ -332,7 +321,7 @@ impl Scene {
 }
 
 /// Adds a host whose process is made by `software`.
-fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
+pub(super) fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
 where
     F: Fn(Env) -> Fut + 'static,
     Fut: Future<Output = Result<(), BoxError>> + 'static,
@@ -350,44 +339,29 @@ fn options_of(plan: &Plan) -> Result<Options, RunError> {
     Ok(options)
 }
 
-fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64) -> Request {
+fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64, zone: &str) -> Request {
     let row = VolumeRow {
         id: volume.id.clone(),
         display_name: Some(volume.name.clone()),
         size: volume.size.0.div_ceil(gib).max(1),
         status: VolumeStatus::parse(&volume.status).unwrap_or(VolumeStatus::Available),
         previous_status: None,
-        availability_zone: ZONE.to_owned(),
+        availability_zone: volume.zone.clone().unwrap_or_else(|| zone.to_owned()),
+        host: volume.host.clone(),
         src_backup_id: None,
     };
     let key = format!("seed {}", volume.id);
     Request { key, now: Stamp(env.clock.now()), call: Call::VolumeCreate { volume: row } }
 }
 
+/// The zone of volumes that name none.
+fn default_zone(options: &Options) -> String {
+    options.default_availability_zone.as_ref().unwrap_or(&options.storage_availability_zone).clone()
+}
+
 /// The host of a preset's back end.
 fn back_end(driver: &str) -> &'static str {
     presets::preset(driver).map_or("swift", |preset| preset.store)
-}
-
-/// What a preset configures, which is what its servers accept: a scenario that overrides it is refused by them.
-fn preset(name: &str, option: &str) -> &'static str {
-    let preset = presets::preset(name).expect("the presets named here exist");
-    preset.options.iter().find(|(known, _)| *known == option).map_or("", |(_, value)| value)
-}
-
-fn keystone_config() -> KeystoneConfig {
-    KeystoneConfig {
-        users: vec![User::member(
-            "backup-user-id",
-            preset("swift-v3", "backup_swift_user"),
-            preset("swift-v3", "backup_swift_key"),
-            PROJECT,
-        )],
-        projects: vec![Project { id: PROJECT.to_owned(), name: preset("swift-v3", "backup_swift_project").to_owned() }],
-        regions: vec![Region { name: "RegionOne".to_owned(), object_store: "http://swift:8080".to_owned() }],
-        token_life: Duration::from_secs(3600),
-        ..KeystoneConfig::default()
-    }
 }
 
 struct Recorder {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::names::Names;
 use super::ports::failure;
-use super::scene::{PROJECT, USER, ZONE};
+use super::scene::{PROJECT, USER};
 use super::volumes::Devices;
 
 /// How often the workload looks whether something has come to rest.
@@ -37,6 +37,8 @@ pub(super) struct Workload {
     pub devices: Arc<Devices>,
     /// Where clients get tokens, in `per_user` worlds.
     pub tokens: Option<Arc<TokenRegistry>>,
+    /// The zone of new volumes.
+    pub zone: String,
     pub journal: Arc<SimJournal>,
     pub start: Instant,
 }
@@ -179,6 +181,7 @@ impl Workload {
             container: create.container.clone(),
             incremental: create.incremental,
             force: create.force,
+            availability_zone: create.availability_zone.clone(),
         };
         let row = self.api.create(&self.context(), new).await?;
         self.names.add_backup(&create.name, &row.id);
@@ -210,7 +213,8 @@ impl Workload {
             size,
             status: VolumeStatus::Creating,
             previous_status: None,
-            availability_zone: ZONE.to_owned(),
+            availability_zone: self.zone.clone(),
+            host: None,
             src_backup_id: None,
         }
     }

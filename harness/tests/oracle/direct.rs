@@ -129,6 +129,7 @@ impl Database {
             status: VolumeStatus::Available,
             previous_status: None,
             availability_zone: "nova".into(),
+            host: None,
             src_backup_id: None,
         };
         let request = CreateRequest {
@@ -147,8 +148,11 @@ impl Database {
         let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
         self.call(Call::VolumeCreate { volume });
         self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.into(), availability_zone });
-        self.call(Call::ServiceAttempt { host, worker: 0, attempt });
-        self.call(Call::ApiCreate { request, choice: HostChoice { service_down_time: u64::MAX, pick: 0 } });
+        self.call(Call::ServiceAttempt { host, worker: 0, attempt, host_bound: None });
+        self.call(Call::ApiCreate {
+            request,
+            choice: HostChoice { service_down_time: u64::MAX, pick: 0, same_host: false },
+        });
         let open = if case.operation == "reset_status" { "[\"reset_status\"]" } else { "[]" };
         let Case { backup, volume, service, container, object_count, fail_reason, .. } = case;
         self.by_hand

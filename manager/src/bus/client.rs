@@ -22,13 +22,20 @@ const SILENCE: Duration = IDLE_BEAT.saturating_mul(3);
 pub struct BusClient {
     env: Env,
     host: String,
+    /// Who consumes: a new connection takes over from one that it does not know to be dead.
+    consumer: String,
     /// One connection for casts and notifications; they are answered one by one.
     lines: Mutex<Option<Lines>>,
 }
 
 impl BusClient {
     pub fn new(env: Env, host: &str) -> BusClient {
-        BusClient { env, host: host.to_owned(), lines: Mutex::new(None) }
+        BusClient { env, host: host.to_owned(), consumer: String::new(), lines: Mutex::new(None) }
+    }
+
+    /// The same as one of several consumers of a queue.
+    pub fn consuming_as(self, consumer: &str) -> BusClient {
+        BusClient { consumer: consumer.to_owned(), ..self }
     }
 
     async fn connect(&self) -> Result<Lines> {
@@ -70,7 +77,7 @@ impl Bus for BusClient {
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
         let open = async {
             let mut lines = self.connect().await?;
-            lines.send(&Line::Consume { host: host.to_owned() }).await?;
+            lines.send(&Line::Consume { host: host.to_owned(), consumer: self.consumer.clone() }).await?;
             Ok::<_, Error>(lines)
         };
         match timeout(TIMEOUT, open).await {

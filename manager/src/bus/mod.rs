@@ -20,6 +20,8 @@ use crate::model::BackupStatus;
 /// How often the collector speaks to a consumer for whom it has nothing: who only listens never learns from TCP that
 /// the other side has given the connection up.
 const IDLE_BEAT: Duration = Duration::from_secs(60);
+/// How long a cast that was delivered is kept from the other consumers of its queue.
+const CLAIM: Duration = Duration::from_secs(60);
 
 #[async_trait]
 pub trait Bus: Send + Sync {
@@ -106,9 +108,18 @@ impl From<CallerContext> for RequestContext {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Cast { host: String, cast: Cast },
-    Notify { message: Value },
-    Consume { host: String },
+    Cast {
+        host: String,
+        cast: Cast,
+    },
+    Notify {
+        message: Value,
+    },
+    Consume {
+        host: String,
+        /// The same for every connection of one worker.
+        consumer: String,
+    },
     Acknowledge,
 }
 

@@ -1,14 +1,15 @@
 //! The collector's side: durable queues per manager, and the place where notifications arrive.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use clinker_env::{BoxStream, Env};
 use serde_json::Value;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{Cast, IDLE_BEAT, Line, Said};
+use super::{CLAIM, Cast, IDLE_BEAT, Line, Said};
 use crate::wire::Lines;
 use crate::{Error, Kind, Result};
 
@@ -23,13 +24,30 @@ pub trait Collector: Send + Sync {
 /// What the collector holds; it outlives its process.
 pub struct Exchange {
     queues: Mutex<BTreeMap<String, VecDeque<Cast>>>,
+    /// By cast id: to whom it was delivered.
+    claims: Mutex<BTreeMap<String, Claim>>,
+    connections: AtomicU64,
+    /// Something may be there for who waits: a cast has come, or one has come back.
     arrived: Notify,
     collector: Arc<dyn Collector>,
 }
 
+/// A cast that was delivered and not acknowledged: no other consumer of the queue gets it meanwhile.
+struct Claim {
+    consumer: String,
+    connection: u64,
+    since: Instant,
+}
+
 impl Exchange {
     pub fn new(collector: Arc<dyn Collector>) -> Exchange {
-        Exchange { queues: Mutex::default(), arrived: Notify::new(), collector }
+        Exchange {
+            queues: Mutex::default(),
+            claims: Mutex::default(),
+            connections: AtomicU64::new(0),
+            arrived: Notify::new(),
+            collector,
+        }
     }
 
     fn push(&self, host: String, cast: Cast) {
@@ -43,15 +61,33 @@ impl Exchange {
         self.arrived.notify_waiters();
     }
 
-    fn front(&self, host: &str) -> Option<Cast> {
-        self.queues.lock().expect("no panic while the lock is held").get(host)?.front().cloned()
+    /// The oldest cast that no other consumer has, which is this one's from now on.
+    fn claim(&self, host: &str, consumer: &str, connection: u64) -> Option<Cast> {
+        let queues = self.queues.lock().expect("no panic while the lock is held");
+        let mut claims = self.claims.lock().expect("no panic while the lock is held");
+        let is_free = |cast: &&Cast| {
+            claims.get(&cast.id).is_none_or(|claim| claim.consumer == consumer || claim.since.elapsed() >= CLAIM)
+        };
+        let cast = queues.get(host)?.iter().find(is_free)?.clone();
+        let claim = Claim { consumer: consumer.to_owned(), connection, since: Instant::now() };
+        claims.insert(cast.id.clone(), claim);
+        Some(cast)
+    }
+
+    /// A connection is gone: what it has not acknowledged is there for others.
+    fn release(&self, connection: u64) {
+        let mut claims = self.claims.lock().expect("no panic while the lock is held");
+        claims.retain(|_, claim| claim.connection != connection);
+        drop(claims);
+        self.arrived.notify_waiters();
     }
 
     /// Removes a cast that was acknowledged, unless another connection has done so.
     fn pop(&self, host: &str, id: &str) {
         if let Some(queue) = self.queues.lock().expect("no panic while the lock is held").get_mut(host) {
-            queue.pop_front_if(|cast| cast.id == id);
+            queue.retain(|cast| cast.id != id);
         }
+        self.claims.lock().expect("no panic while the lock is held").remove(id);
     }
 }
 
@@ -77,7 +113,11 @@ async fn converse(exchange: Arc<Exchange>, stream: BoxStream) {
             Line::Cast { host, cast } => exchange.push(host, cast),
             Line::Notify { message } => exchange.collector.collected(&message),
             // The rest of this connection belongs to the consumer.
-            Line::Consume { host } => return deliver(&exchange, lines, &host).await,
+            Line::Consume { host, consumer } => {
+                let connection = exchange.connections.fetch_add(1, Ordering::Relaxed);
+                deliver(&exchange, lines, &host, &consumer, connection).await;
+                return exchange.release(connection);
+            }
             Line::Acknowledge => {}
         }
         if lines.send(&Said::Done).await.is_err() {
@@ -86,10 +126,10 @@ async fn converse(exchange: Arc<Exchange>, stream: BoxStream) {
     }
 }
 
-async fn deliver(exchange: &Exchange, mut lines: Lines, host: &str) {
+async fn deliver(exchange: &Exchange, mut lines: Lines, host: &str, consumer: &str, connection: u64) {
     loop {
         let arrived = exchange.arrived.notified();
-        let Some(cast) = exchange.front(host) else {
+        let Some(cast) = exchange.claim(host, consumer, connection) else {
             if timeout(IDLE_BEAT, arrived).await.is_err() && lines.send(&Said::Idle).await.is_err() {
                 return;
             }

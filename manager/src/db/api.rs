@@ -6,6 +6,7 @@ use super::sqlite::{Tx, to_json};
 use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
 use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
 use crate::notify::{Event, Terminal};
+use crate::placement::{Need, eligible, is_host_bound};
 use crate::state::ServiceState;
 use crate::transitions::Case;
 use crate::{Error, Kind, Result};
@@ -37,9 +38,9 @@ impl Tx<'_> {
                 return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
             }
         }
-        let zone = request.availability_zone.clone().unwrap_or_else(|| volume.availability_zone.clone());
-        let host = self.choose(Some(&zone), choice)?;
         let parent = if request.incremental { Some(self.parent_for(&request)?) } else { None };
+        let host = self.choose(self.need_of_create(&request, &volume, parent.as_ref(), choice)?, choice)?;
+        let parent = parent.map(|parent| parent.id);
         volume.previous_status = Some(volume.status);
         volume.status = VolumeStatus::BackingUp;
         self.save_volume(&volume)?;
@@ -49,13 +50,14 @@ impl Tx<'_> {
     }
 
     /// The newest available backup of the same volume and project (`reference/02` §2.8, 3).
-    fn parent_for(&self, request: &CreateRequest) -> Result<String> {
+    fn parent_for(&self, request: &CreateRequest) -> Result<BackupRow> {
         let query = "SELECT id FROM backups WHERE volume_id = ?1 AND project_id = ?2 AND status = 'available'
                      AND deleted = 0 ORDER BY data_timestamp DESC, id LIMIT 1";
         let found = self.select(query, (&request.volume_id, &request.project_id))?;
-        found.first().and_then(|row| row["id"].as_str()).map(str::to_owned).ok_or_else(|| {
+        let id = found.first().and_then(|row| row["id"].as_str()).ok_or_else(|| {
             Error::new(Kind::InvalidBackup, "no available backup of the volume to build upon: make a full one first")
-        })
+        })?;
+        self.backup(id)
     }
 
     fn api_restore(&mut self, id: &str, target: RestoreTarget, choice: &HostChoice) -> Result<BackupRow> {
@@ -82,7 +84,7 @@ impl Tx<'_> {
             let what = format!("volume has {} GiB, the backup needs {}", volume.size, backup.size);
             return Err(Error::new(Kind::InvalidVolume, what));
         }
-        backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
+        backup.host = Some(self.choose(self.need_of(&backup, choice)?, choice)?);
         backup.status = BackupStatus::Restoring;
         backup.restore_volume_id = Some(volume.id.clone());
         self.save_volume(&volume)?;
@@ -109,7 +111,7 @@ impl Tx<'_> {
         // What is running is waited for where it runs, as long as that host is there to hear of it.
         let stays = force || !backup.open_events.is_empty();
         if !(stays && self.own_host_is_up(&backup, choice)) {
-            backup.host = Some(self.choose(backup.availability_zone.as_deref(), choice)?);
+            backup.host = Some(self.choose(self.need_of(&backup, choice)?, choice)?);
         }
         self.release_unbegun(&mut backup, Case::CreateForceDeleted)?;
         backup.status = B::Deleting;
@@ -146,7 +148,7 @@ impl Tx<'_> {
         let in_passing = matches!(backup.status, B::Creating | B::Restoring | B::Deleting);
         let stays = !backup.open_events.is_empty() || in_passing && self.own_host_is_up(&backup, choice);
         // Needs no working driver: without a service that is up the cast waits for the backup's own host.
-        match self.choose(backup.availability_zone.as_deref(), choice) {
+        match self.choose(self.need_of(&backup, choice)?, choice) {
             // A running operation, or one whose cast is still queued, is told where it runs.
             Ok(_) if stays => {}
             Ok(host) => backup.host = Some(host),
@@ -167,20 +169,40 @@ impl Tx<'_> {
         Ok(backup)
     }
 
-    /// One of the hosts that are up and of that zone; an empty zone matches all.
-    pub(super) fn choose(&self, zone: Option<&str>, choice: &HostChoice) -> Result<String> {
-        let zone = zone.filter(|zone| !zone.is_empty());
-        let mut hosts: Vec<String> = self
-            .services(choice.service_down_time)?
-            .into_iter()
-            .filter(|view| view.state == ServiceState::Up)
-            .filter(|view| zone.is_none_or(|zone| view.row.availability_zone == zone))
-            .map(|view| view.row.host)
-            .collect();
-        hosts.dedup();
+    /// A new backup goes to the zone asked for, else the volume's; with `backup_use_same_host` to the volume's host; and
+    /// an incremental one where its parent can be read.
+    fn need_of_create(
+        &self,
+        request: &CreateRequest,
+        volume: &VolumeRow,
+        parent: Option<&BackupRow>,
+        choice: &HostChoice,
+    ) -> Result<Need> {
+        let zone = Some(request.availability_zone.clone().unwrap_or_else(|| volume.availability_zone.clone()));
+        let own = volume.host.clone().filter(|_| choice.same_host);
+        let bound = match parent.and_then(|parent| parent.host.clone()) {
+            Some(host) if is_host_bound(&self.services(choice.service_down_time)?, &host) => Some(host),
+            _ => None,
+        };
+        Ok(Need { zone, host: bound.or(own) })
+    }
+
+    /// An existing backup is worked on in its zone, and on its own host where only that one reaches it or
+    /// `backup_use_same_host` asks for it.
+    pub(super) fn need_of(&self, backup: &BackupRow, choice: &HostChoice) -> Result<Need> {
+        let services = self.services(choice.service_down_time)?;
+        let own = backup.host.clone().filter(|host| choice.same_host || is_host_bound(&services, host));
+        Ok(Need { zone: backup.availability_zone.clone(), host: own })
+    }
+
+    /// One of the hosts that may take the request (D1).
+    pub(super) fn choose(&self, need: Need, choice: &HostChoice) -> Result<String> {
+        let mut hosts = eligible(self.placement, &self.services(choice.service_down_time)?, &need);
         if hosts.is_empty() {
+            let on = need.host.map_or(String::new(), |host| format!(" on {host}"));
+            let zone = need.zone.filter(|zone| !zone.is_empty());
             let place = zone.map_or(String::new(), |zone| format!(" in zone {zone}"));
-            return Err(Error::new(Kind::ServiceDown, format!("no backup service is up{place}")));
+            return Err(Error::new(Kind::ServiceDown, format!("no backup service is up{on}{place}")));
         }
         let index = usize::try_from(choice.pick % hosts.len() as u64).expect("below the number of hosts");
         Ok(hosts.swap_remove(index))

@@ -2,8 +2,8 @@
 //!
 //! An open reset-status is not: its cast is acknowledged only after it was carried out, so it is still queued.
 
-use super::Cleaned;
 use super::sqlite::Tx;
+use super::{Cleaned, Share};
 use crate::Result;
 use crate::model::{BackupStatus, Operation};
 use crate::notify::Event;
@@ -14,23 +14,34 @@ const RESTARTED: &str = "internal: init_host: the service restarted while the op
 
 impl Tx<'_> {
     /// Ids of the host's backups that an operation has left unfinished, oldest first.
-    pub(super) fn unfinished(&self, host: &str) -> Result<Vec<String>> {
+    pub(super) fn unfinished(&self, host: &str, share: Share) -> Result<Vec<String>> {
         let query = "SELECT id FROM backups WHERE host = ?1 AND (status IN ('creating', 'restoring', 'deleting')
                      OR open_events <> '[]') ORDER BY created_at, id";
         let rows = self.select(query, [host])?;
-        Ok(rows.iter().filter_map(|row| row["id"].as_str()).map(str::to_owned).collect())
+        let mut ids = Vec::new();
+        for id in rows.iter().filter_map(|row| row["id"].as_str()) {
+            if share.is_whole() || self.has_work_for(&self.backup(id)?, host, share)? {
+                ids.push(id.to_owned());
+            }
+        }
+        Ok(ids)
     }
 
     /// Closes what is open of one backup. Creates are closed before a delete is resumed.
-    pub(super) fn clean_up(&mut self, id: &str, host: &str) -> Result<Cleaned> {
+    pub(super) fn clean_up(&mut self, id: &str, host: &str, share: Share) -> Result<Cleaned> {
         let mut backup = self.backup(id)?;
+        let own = self.work_of(id, host, share)?;
         for operation in [Operation::Create, Operation::Restore] {
-            if backup.open_events.contains(&operation) || interrupted(operation, backup.status) {
+            let unfinished = backup.open_events.contains(&operation) || interrupted(operation, backup.status);
+            if own.contains(&operation) && unfinished {
                 let volume = self.volume_of(operation, &backup)?;
                 let case = ending(operation, backup.status, true);
                 let reason = if case.is_cancel() { "cancelled" } else { RESTARTED };
                 self.close(case, operation, &mut backup, volume, host, Some(reason))?;
             }
+        }
+        if !own.contains(&Operation::Delete) {
+            return Ok(Cleaned { backup, resume_delete: false });
         }
         let resume_delete = backup.status == BackupStatus::Deleting;
         if resume_delete && !backup.open_events.contains(&Operation::Delete) {

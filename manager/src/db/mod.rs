@@ -11,6 +11,7 @@ pub mod record;
 pub mod server;
 mod service;
 pub mod sqlite;
+mod work;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -22,6 +23,7 @@ use crate::notify::Attempt;
 use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
+pub use service::service_id;
 pub use sqlite::{Change, Commit, CommitLog, Queued};
 
 /// The port. Answers are JSON; [`ask`] gives them their type.
@@ -66,6 +68,9 @@ pub enum Call {
         host: String,
         worker: u32,
         attempt: Attempt,
+        /// What the driver declares, once it has worked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host_bound: Option<bool>,
     },
     ServiceHeartbeat {
         host: String,
@@ -136,11 +141,30 @@ pub enum Call {
     /// → `Vec<String>`: ids of this host's unfinished backups.
     CleanupList {
         host: String,
+        #[serde(default, skip_serializing_if = "Share::is_whole")]
+        share: Share,
     },
     /// → [`Cleaned`]
     CleanupOne {
         backup_id: String,
         host: String,
+        #[serde(default, skip_serializing_if = "Share::is_whole")]
+        share: Share,
+    },
+
+    /// A worker of several takes a cast. → whether it is to run it
+    WorkTake(Taking),
+    /// → `Vec<Operation>`: the operations of the backup that this worker cleans up
+    WorkOf {
+        backup_id: String,
+        host: String,
+        share: Share,
+    },
+    /// → `Vec<Operation>`: what another worker of the host, one that is up, is doing with the backup
+    WorkElsewhere {
+        backup_id: String,
+        host: String,
+        worker: u32,
     },
 
     /// → `Vec<Queued>`, oldest first
@@ -191,6 +215,9 @@ impl Call {
                 | Call::ServiceList { .. }
                 | Call::OpStatus { .. }
                 | Call::CleanupList { .. }
+                | Call::WorkTake(_)
+                | Call::WorkOf { .. }
+                | Call::WorkElsewhere { .. }
                 | Call::OutboxFetch { .. }
                 | Call::BackupGet { .. }
                 | Call::VolumeGet { .. }
@@ -219,6 +246,9 @@ impl Call {
             Call::OpFinish(_) => "op_finish",
             Call::CleanupList { .. } => "cleanup_list",
             Call::CleanupOne { .. } => "cleanup_one",
+            Call::WorkTake(_) => "work_take",
+            Call::WorkOf { .. } => "work_of",
+            Call::WorkElsewhere { .. } => "work_elsewhere",
             Call::OutboxFetch { .. } => "outbox_fetch",
             Call::OutboxDelivered { .. } => "outbox_delivered",
             Call::BackupGet { .. } => "backup_get",
@@ -239,6 +269,9 @@ pub struct HostChoice {
     pub service_down_time: u64,
     /// A random number that picks among the eligible hosts.
     pub pick: u64,
+    /// `backup_use_same_host`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub same_host: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -317,6 +350,40 @@ pub struct Finish {
     pub error: Option<String>,
     /// For a create: data objects written.
     pub object_count: u64,
+}
+
+/// One worker's part of what its host has left unfinished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// From 0.
+    pub worker: u32,
+    /// How many workers share the host's name.
+    pub workers: u32,
+}
+
+impl Share {
+    /// Whether there are no others to share with.
+    pub fn is_whole(&self) -> bool {
+        self.workers <= 1
+    }
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { worker: 0, workers: 1 }
+    }
+}
+
+/// A worker of several takes a cast, before it acknowledges it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Taking {
+    pub backup_id: String,
+    pub operation: Operation,
+    pub cast_id: String,
+    pub host: String,
+    pub worker: u32,
+    /// Nanoseconds.
+    pub service_down_time: u64,
 }
 
 /// Answer of [`Call::CleanupOne`].

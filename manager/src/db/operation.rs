@@ -84,8 +84,10 @@ impl Tx<'_> {
             Call::OpStatus { backup_id } => to_json(self.backup(&backup_id)?.status),
             Call::OpProgress { backup_id, host, event_type, percent } => {
                 let backup = self.backup(&backup_id)?;
-                if backup.host.as_deref() != Some(&*host) && !backup.open_events.contains(&Operation::Create) {
-                    // Another host has taken the backup over and told the end already; nothing follows it.
+                let elsewhere = backup.host.as_deref() != Some(&*host);
+                let is_open = backup.open_events.contains(&Operation::Create);
+                if !is_open && (elsewhere || self.is_work_ended(&backup_id, Operation::Create)?) {
+                    // Another host or worker has taken the backup over and told the end already; nothing follows it.
                     return Err(Error::cancelled());
                 }
                 self.emit(&host, Event::progress(&event_type, &backup, percent)).map(|()| Value::Null)
@@ -114,8 +116,10 @@ impl Tx<'_> {
 
     /// A force delete that its backup's host did not live to get: what was open there is closed here (D5).
     fn close_orphans(&mut self, backup: &mut BackupRow, begin: &Begin) -> Result<()> {
+        let beside = self.work_beside(&backup.id, &begin.host, None)?;
         for operation in [Operation::Create, Operation::Restore] {
-            if backup.open_events.contains(&operation) && !begin.running_here.contains(&operation) {
+            let runs = begin.running_here.contains(&operation) || beside.contains(&operation);
+            if backup.open_events.contains(&operation) && !runs {
                 let volume = self.volume_of(operation, backup)?;
                 let case = ending(operation, backup.status, true);
                 self.close(case, operation, backup, volume, &begin.host, Some("cancelled"))?;
@@ -169,6 +173,7 @@ impl Tx<'_> {
             ReasonChange::Cleared => backup.fail_reason = None,
             ReasonChange::Set => backup.fail_reason = reason.clone(),
         }
+        self.work_ended(&backup.id, operation)?;
         let was_open = backup.open_events.contains(&operation);
         backup.open_events.retain(|open| *open != operation);
         match outcome.backup {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::sqlite::{Tx, sql, to_json};
 use super::{Answer, HostChoice};
-use crate::model::{BackupRow, BackupStatus};
+use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::record::{Imported, NO_VOLUME, Record};
 use crate::state::ServiceState;
 use crate::{Error, Kind, Result};
@@ -112,7 +112,7 @@ impl Tx<'_> {
         let mut backup = self.exportable(backup_id)?;
         // Needs no working driver: without a service that is up its own host is asked.
         if !self.own_host_is_up(&backup, choice) {
-            match self.choose(backup.availability_zone.as_deref(), choice) {
+            match self.choose(self.need_of(&backup, choice)?, choice) {
                 Ok(host) => backup.host = Some(host),
                 Err(error) if backup.host.is_none() => return Err(error),
                 Err(_) => {}
@@ -240,6 +240,7 @@ impl Tx<'_> {
             return Ok(false);
         }
         self.drop_record(waiting)?;
+        self.work_ended(id, Operation::Create)?;
         if !wanted {
             return Ok(false);
         }

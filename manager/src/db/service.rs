@@ -12,8 +12,11 @@ impl Tx<'_> {
     pub(super) fn service(&mut self, call: Call) -> Result<Value> {
         match call {
             Call::ServiceRegister { host, worker, driver, availability_zone } => {
+                let id = service_id(&host, worker);
+                // What is stored there stays where it is, whether the driver works again or not.
+                let before: Option<ServiceRow> = self.load("services", &id)?;
                 let row = ServiceRow {
-                    id: service_id(&host, worker),
+                    id,
                     host,
                     binary: "cinder-backup".to_owned(),
                     worker,
@@ -24,14 +27,16 @@ impl Tx<'_> {
                     reason: None,
                     last_heartbeat: None,
                     attempt: 0,
+                    host_bound: before.is_some_and(|before| before.host_bound),
                 };
                 self.save_service(&row)?;
             }
-            Call::ServiceAttempt { host, worker, attempt } => {
+            Call::ServiceAttempt { host, worker, attempt, host_bound } => {
                 let mut row = self.service_row(&host, worker)?;
                 row.working = attempt.error.is_none();
                 row.reason = attempt.error.clone();
                 row.attempt = attempt.number;
+                row.host_bound = host_bound.unwrap_or(row.host_bound);
                 if row.working {
                     // The first heartbeat goes out with the success itself.
                     row.last_heartbeat = Some(self.now);
@@ -90,6 +95,7 @@ fn not_registered(id: &str) -> Error {
     Error::new(Kind::NotFound, format!("service {id}: it has not registered"))
 }
 
-fn service_id(host: &str, worker: u32) -> String {
+/// A worker's id in the table of services.
+pub fn service_id(host: &str, worker: u32) -> String {
     if worker == 0 { host.to_owned() } else { format!("{host}#{worker}") }
 }

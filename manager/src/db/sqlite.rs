@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Request};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
+use crate::placement::{Placement, Production};
 use crate::transitions::Transitions;
 use crate::{Error, Kind, Result};
 
@@ -21,7 +22,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS services (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
     availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
-    last_heartbeat INTEGER, attempt INTEGER NOT NULL);
+    last_heartbeat INTEGER, attempt INTEGER NOT NULL, host_bound BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS backups (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
@@ -31,12 +32,15 @@ CREATE TABLE IF NOT EXISTS backups (
     deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
-    availability_zone TEXT NOT NULL, src_backup_id TEXT);
+    availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT);
 CREATE TABLE IF NOT EXISTS records (
     id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, backup_service TEXT, backup_url TEXT, hosts JSON NOT NULL,
     answer JSON, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
+CREATE TABLE IF NOT EXISTS work (
+    backup_id TEXT NOT NULL, operation TEXT NOT NULL, cast_id TEXT NOT NULL, host TEXT NOT NULL, worker INTEGER NOT NULL,
+    ended BOOLEAN NOT NULL, down_after INTEGER NOT NULL, PRIMARY KEY (backup_id, operation)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS applied (key TEXT PRIMARY KEY, at INTEGER NOT NULL, answer JSON NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS clock (boot_id TEXT PRIMARY KEY, base INTEGER NOT NULL);
 ";
@@ -85,6 +89,7 @@ pub struct Store {
     connection: Connection,
     env: Env,
     transitions: Arc<dyn Transitions>,
+    placement: Arc<dyn Placement>,
     log: Option<Arc<dyn CommitLog>>,
     /// The database's clock at boot: the last stamp stored before (D1).
     base: u64,
@@ -103,7 +108,14 @@ impl Store {
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.execute_batch(SCHEMA).map_err(sql)?;
-        Ok(Store { connection, env, transitions, log, base: 0, boot: tokio::time::Instant::now(), swept: 0 })
+        let placement = Arc::new(Production);
+        let boot = tokio::time::Instant::now();
+        Ok(Store { connection, env, transitions, placement, log, base: 0, boot, swept: 0 })
+    }
+
+    /// The same with another choice of hosts: how a planted bug gets in.
+    pub fn placing(self, placement: Arc<dyn Placement>) -> Store {
+        Store { placement, ..self }
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
@@ -137,6 +149,7 @@ impl Store {
             sql: &self.connection,
             env: &self.env,
             transitions: self.transitions.as_ref(),
+            placement: self.placement.as_ref(),
             now,
             wall: request.now,
             changes: Vec::new(),
@@ -223,6 +236,7 @@ pub(super) struct Tx<'a> {
     pub sql: &'a Connection,
     env: &'a Env,
     pub transitions: &'a dyn Transitions,
+    pub placement: &'a dyn Placement,
     /// The database's clock, nanoseconds.
     pub now: u64,
     /// The caller's wall clock.
@@ -248,8 +262,9 @@ impl Tx<'_> {
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
             Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
-            Call::CleanupList { host } => to_json(self.unfinished(&host)?),
-            Call::CleanupOne { backup_id, host } => to_json(self.clean_up(&backup_id, &host)?),
+            Call::CleanupList { host, share } => to_json(self.unfinished(&host, share)?),
+            Call::CleanupOne { backup_id, host, share } => to_json(self.clean_up(&backup_id, &host, share)?),
+            Call::WorkTake(_) | Call::WorkOf { .. } | Call::WorkElsewhere { .. } => self.work(call),
             Call::OutboxFetch { publisher_id, limit } => to_json(self.undelivered(&publisher_id, limit)?),
             Call::OutboxDelivered { publisher_id, up_to } => self.delivered(&publisher_id, up_to),
             Call::BackupGet { backup_id } => to_json(self.backup(&backup_id)?),
@@ -391,7 +406,7 @@ enum Column {
 impl Column {
     fn named(name: &str) -> Column {
         match name {
-            "working" | "deleted" | "delivered" => Column::Boolean,
+            "working" | "host_bound" | "ended" | "deleted" | "delivered" => Column::Boolean,
             "open_events" | "message" | "answer" | "hosts" => Column::Json,
             _ => Column::Plain,
         }
@@ -439,7 +454,7 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "records", "outbox", "applied", "clock"] {
+        for table in ["services", "backups", "volumes", "records", "outbox", "work", "applied", "clock"] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -84,6 +84,7 @@ impl Database {
             status: VolumeStatus::Available,
             previous_status: None,
             availability_zone: "nova".to_owned(),
+            host: None,
             src_backup_id: None,
         };
         self.call(Call::VolumeCreate { volume });
@@ -94,7 +95,7 @@ impl Database {
         let (host, availability_zone) = (host.to_owned(), "nova".to_owned());
         self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.to_owned(), availability_zone });
         let attempt = Attempt { number: 1, error: error.map(str::to_owned), seconds: 0.0, next_attempt_in: None };
-        self.call(Call::ServiceAttempt { host, worker: 0, attempt });
+        self.call(Call::ServiceAttempt { host, worker: 0, attempt, host_bound: None });
     }
 
     /// Everything committed since the last time.
@@ -145,5 +146,5 @@ pub fn create(backup_id: &str, volume_id: &str) -> CreateRequest {
 
 /// The first eligible host, judged with a `service_down_time` of a minute.
 pub fn first_host() -> HostChoice {
-    HostChoice { service_down_time: 60_000_000_000, pick: 0 }
+    HostChoice { service_down_time: 60_000_000_000, pick: 0, same_host: false }
 }

@@ -7,7 +7,7 @@ use crate::Checker;
 use crate::attempts::{End, Kind, Probe, probes};
 use crate::services::timelines;
 use crate::tally::{Tally, at};
-use crate::view::{Note, SEC, disturbed, end_ns, flag, grain, init_interval, notes, seconds};
+use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, grain, init_interval, seconds};
 
 pub const CHECKER: Checker = Checker {
     name: "attempts",
@@ -34,9 +34,18 @@ fn check(history: &History) -> Finding {
     tally.finish()
 }
 
-pub(super) fn init_notes<'h>(history: &'h History, host: &str) -> Vec<Note<'h>> {
-    let of_host = |note: &Note<'_>| note.event_type().starts_with("backup.init.") && note.host() == host;
-    notes(history).into_iter().filter(of_host).collect()
+/// The reports of one worker: those in the transactions that write its row.
+pub(super) fn init_notes<'h>(history: &'h History, worker: &str) -> Vec<Note<'h>> {
+    let mut reports = Vec::new();
+    for commit in commits(history) {
+        let row = commit.changes.iter().find(|change| change.table == "services");
+        let notes = commit.outbox.iter().map(|row| Note { t_ns: commit.t_ns, row });
+        let of_worker = |note: &Note<'_>| {
+            note.event_type().starts_with("backup.init.") && row.map_or(note.host(), |row| &row.id) == worker
+        };
+        reports.extend(notes.filter(of_worker));
+    }
+    reports
 }
 
 /// No overlap, and none longer than the time-out (checks included, one tick and the grain).

@@ -9,6 +9,7 @@ pub mod health;
 pub mod leftovers;
 pub mod operations;
 pub mod payload;
+pub mod placement;
 pub mod progress;
 pub mod records;
 pub mod restored_bytes;
@@ -35,6 +36,7 @@ pub const CHECKERS: &[Checker] = &[
     secrets::CHECKER,
     operations::CHECKER,
     rows::CHECKER,
+    placement::CHECKER,
     expectations::CHECKER,
     faults::CHECKER,
 ];

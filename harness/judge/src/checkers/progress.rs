@@ -201,9 +201,9 @@ struct Timer {
 
 impl Timer {
     fn new(history: &History, create: &Create<'_>, first: Option<&&Note<'_>>) -> Timer {
-        let names =
-            ["backup_swift_enable_progress_timer", "backup_s3_enable_progress_timer", "backup_enable_progress_timer"];
-        let enabled = names.iter().all(|name| flag(history, name, true));
+        // Each driver has its own: backup_swift_enable_progress_timer, backup_s3_enable_progress_timer …
+        let mut options = history.header.plan.options.keys().filter(|name| name.ends_with("_enable_progress_timer"));
+        let enabled = options.all(|name| flag(history, name, true));
         let interval = seconds(history, "backup_timer_interval", 120).max(1);
         let from = first.map_or(0, |note| note.t_ns);
         let to = create.terminal.map_or(u64::MAX, |(t_ns, _)| t_ns);

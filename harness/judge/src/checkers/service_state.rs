@@ -8,7 +8,9 @@ use clinker_model::verdict::Finding;
 use serde_json::Value;
 
 use crate::Checker;
-use crate::services::{Moment, Timelines, down_time, row_at, state_at, states, timelines};
+use crate::services::{
+    Moment, Timelines, best_state_at, best_states, down_time, host_of, row_at, state_at, timelines, workers_of,
+};
 use crate::tally::{Tally, at};
 use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, heal_ns, init_interval, seconds, span_of, truth};
 
@@ -88,15 +90,16 @@ fn marks(history: &History, tally: &mut Tally) {
     let mut rows: BTreeMap<&str, &Value> = BTreeMap::new();
     for commit in commits(history) {
         for change in commit.changes.iter().filter(|change| change.table == "services") {
-            rows.insert(change.after["host"].as_str().unwrap_or(&change.id), &change.after);
+            rows.insert(&change.id, &change.after);
         }
+        let worker = commit.changes.iter().find(|change| change.table == "services").map(|change| change.id.as_str());
         for note in commit.outbox.iter().map(|row| Note { t_ns: commit.t_ns, row }) {
             let failed = match note.event_type() {
                 "backup.init.error" => true,
                 "backup.init.end" => false,
                 _ => continue,
             };
-            let row = rows.get(note.host()).copied().unwrap_or(&Value::Null);
+            let row = rows.get(worker.unwrap_or(note.host())).copied().unwrap_or(&Value::Null);
             tally.require(
                 !row.is_null() && truth(&row["working"]) != failed && row["reason"] == *note.payload("reason"),
                 note.t_ns,
@@ -115,7 +118,8 @@ fn up_after_heal(history: &History, tally: &mut Tally, host: &str, timeline: &[M
     let endless = plan.faults.iter().any(|planned| span_of(planned).1 == u64::MAX);
     let meant_to_be_down = plan.expect.service.iter().any(|expected| {
         let when = expected.at.or(expected.by).map_or(0, |when| when.ns());
-        expected.host == host && expected.is != ServiceState::Up && when >= heal
+        let named = expected.host == host || expected.host == host_of(host) || expected.host == format!("{host}#0");
+        named && expected.is != ServiceState::Up && when >= heal
     });
     if plan.faults.is_empty() || endless || meant_to_be_down || !flag(history, "backup_periodic_initialization", false)
     {
@@ -139,12 +143,11 @@ fn up_after_heal(history: &History, tally: &mut Tally, host: &str, timeline: &[M
 
 fn expectation(history: &History, tally: &mut Tally, timelines: &Timelines, expected: &ServiceExpectation) {
     const RULE: &str = "the service is in the state the scenario expects [scenario: expect.service; D1]";
-    let empty = Vec::new();
-    let timeline = timelines.get(&expected.host).unwrap_or(&empty);
+    let workers = workers_of(timelines, &expected.host);
     let down = down_time(history);
-    let passed = |until: u64| states(timeline, until, down);
+    let passed = |until: u64| best_states(&workers, until, down);
     if let Some(when) = expected.at {
-        let state = state_at(timeline, when.ns(), down);
+        let state = best_state_at(&workers, when.ns(), down);
         tally.require(
             state == Some(expected.is),
             when.ns(),
