@@ -35,6 +35,8 @@ pub struct NewBackup {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The source, instead of the volume itself.
+    pub snapshot_id: Option<String>,
     /// The zone to make it in; the volume's if absent.
     pub availability_zone: Option<String>,
 }
@@ -67,6 +69,7 @@ impl Api {
             container: new.container,
             incremental: new.incremental,
             force: new.force,
+            snapshot_id: new.snapshot_id,
             availability_zone: new.availability_zone,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };

@@ -7,7 +7,7 @@ use clinker_drivers::RequestContext;
 use crate::db::Call;
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Manager, Prospect};
-use crate::{Error, Kind, Result, workers};
+use crate::{Error, Kind, Result, temporary, workers};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
     let Some(working_on_it) = manager.work_on(Operation::Delete, backup_id) else { return };
@@ -65,6 +65,7 @@ async fn remove(manager: &Manager, context: &RequestContext, backup_id: &str) ->
     if backup.status != BackupStatus::Deleting {
         return Err(Error::cancelled());
     }
+    temporary::remove(manager, &backup).await?;
     if backup.service.is_none() {
         return Ok(());
     }

@@ -24,6 +24,7 @@ mod reset;
 mod restore;
 pub mod service;
 pub mod state;
+mod temporary;
 pub mod transitions;
 mod unsettled;
 pub mod volumes;

@@ -50,8 +50,8 @@ pub fn fields(backup: &BackupRow, driver_info: Map<String, Value>) -> Fields {
     put("service_metadata", json!(backup.service_metadata));
     put("service", json!(backup.service));
     put("object_count", json!(backup.object_count));
-    put("temp_volume_id", Value::Null);
-    put("temp_snapshot_id", Value::Null);
+    put("temp_volume_id", json!(backup.temp_volume_id));
+    put("temp_snapshot_id", json!(backup.temp_snapshot_id));
     put("num_dependent_backups", json!(backup.num_dependent_backups));
     put("snapshot_id", json!(backup.snapshot_id));
     put("data_timestamp", json!(backup.data_timestamp.seconds()));
@@ -217,10 +217,7 @@ mod tests {
 
     fn row() -> BackupRow {
         let mut row = original();
-        row.retain(|name, _| {
-            !["driver_info", "metadata", "temp_volume_id", "temp_snapshot_id", "encryption_key_id"]
-                .contains(&name.as_str())
-        });
+        row.retain(|name, _| !["driver_info", "metadata", "encryption_key_id"].contains(&name.as_str()));
         row.insert("open_events".into(), json!([]));
         serde_json::from_value(Value::Object(row)).unwrap()
     }

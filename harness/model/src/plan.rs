@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Export, Import};
-use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Write};
+use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Snapshot, Write};
 use crate::{ByteSize, Fault, Span};
 
 /// Everything a run is determined by, besides the program itself.
@@ -162,6 +162,7 @@ pub enum Step {
     Import(Import),
     /// An administrator removes the row by hand; what is stored stays.
     Forget(OfBackup),
+    Snapshot(Snapshot),
 }
 
 impl Step {
@@ -177,6 +178,7 @@ impl Step {
             Step::Export(_) => "export",
             Step::Import(_) => "import",
             Step::Forget(_) => "forget",
+            Step::Snapshot(_) => "snapshot",
         }
     }
 }

@@ -155,6 +155,7 @@ pub struct StepEntry {
     pub export: Option<Export>,
     pub import: Option<Import>,
     pub forget: Option<OfBackup>,
+    pub snapshot: Option<Snapshot>,
 }
 
 /// A request for a backup.
@@ -170,9 +171,22 @@ pub struct Create {
     #[serde(default)]
     pub force: bool,
     pub container: Option<String>,
+    /// The source, instead of the volume itself.
+    #[serde(default)]
+    pub snapshot: Option<String>,
     /// The zone to make it in; the volume's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability_zone: Option<String>,
+}
+
+/// The volume's user takes a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    pub volume: String,
+    /// The name by which later steps mean it.
+    #[serde(rename = "as")]
+    pub name: String,
 }
 
 /// A request for a restore: into an existing volume, or into a `new` one that the call creates.
@@ -226,6 +240,8 @@ pub struct Expect {
     pub backup: BTreeMap<String, String>,
     /// Final status of volumes.
     pub volume: BTreeMap<String, String>,
+    /// Final status of snapshots.
+    pub snapshot: BTreeMap<String, String>,
     /// Text that the backup's final `fail_reason` contains.
     pub reason: BTreeMap<String, String>,
     /// How many objects of a backup the store holds at the end, the metadata and the hash list among them.
@@ -309,6 +325,7 @@ impl StepEntry {
             self.export.clone().map(Step::Export),
             self.import.clone().map(Step::Import),
             self.forget.clone().map(Step::Forget),
+            self.snapshot.clone().map(Step::Snapshot),
         ];
         kinds.into_iter().flatten().collect()
     }

@@ -36,6 +36,12 @@ impl Checker<'_> {
             self.known(&["expect", "volume", name], "volume", name, &volumes);
             self.known(&["expect", "volume", name], "volume status", status, &VOLUME_STATUSES);
         }
+        let taken = self.scenario.steps.iter().filter_map(|step| step.snapshot.as_ref());
+        let taken: Vec<&str> = taken.map(|snapshot| snapshot.name.as_str()).collect();
+        for (name, status) in &expect.snapshot {
+            self.known(&["expect", "snapshot", name], "snapshot", name, &taken);
+            self.known(&["expect", "snapshot", name], "snapshot status", status, &["available", "backing-up"]);
+        }
         let checks: Vec<&str> = clinker_judge::CHECKERS.iter().map(|checker| checker.name).collect();
         for (index, check) in expect.checks.iter().enumerate() {
             self.known(&["expect", "checks", &index.to_string()], "check", check, &checks);

@@ -198,11 +198,11 @@ const POINTS: &[&str] = &[
     "db.cleanup_list", "db.cleanup_one", "db.export_answer", "db.export_begin", "db.import_begin", "db.import_finish",
     "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
-    "db.service_list", "db.service_register", "db.volume_create", "db.volume_get",
+    "db.service_list", "db.service_register", "db.temporary_drop", "db.temporary_save", "db.volume_create", "db.volume_get",
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
     "fs.sync_dir", "fs.write",
     "net.connect",
-    "volumes.attach", "volumes.detach",
+    "volumes.attach", "volumes.create_temporary", "volumes.delete_temporary", "volumes.detach",
 ];
 /// Hosts that others connect to, whatever the driver.
 const SERVERS: &[&str] = &["db", "volume"];

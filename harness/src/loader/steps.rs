@@ -17,6 +17,7 @@ struct Names<'s> {
     backups: BTreeSet<&'s str>,
     new_volumes: BTreeSet<&'s str>,
     records: BTreeSet<&'s str>,
+    snapshots: BTreeSet<&'s str>,
 }
 
 impl Checker<'_> {
@@ -57,6 +58,12 @@ impl Checker<'_> {
                 if create.name.is_empty() {
                     self.wrong(&["do", index, "create", "as"], "`as` is empty: it names the backup for later steps");
                 }
+                if let Some(snapshot) = create.snapshot.as_deref().filter(|name| !names.snapshots.contains(name)) {
+                    let known: Vec<&str> = names.snapshots.iter().copied().collect();
+                    let message =
+                        format!("no step before this one takes snapshot `{snapshot}`{}", hint(snapshot, &known));
+                    self.wrong(&["do", index, "create", "snapshot"], message);
+                }
                 if !names.backups.insert(&create.name) {
                     let message = format!("backup `{}` is created twice: every `as` is its own", create.name);
                     self.wrong(&["do", index, "create", "as"], message);
@@ -75,6 +82,7 @@ impl Checker<'_> {
             Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
             Step::Write(_) => {}
             Step::Set(set) => self.set(index, set, names),
+            Step::Snapshot(snapshot) => drop(names.snapshots.insert(&snapshot.name)),
             Step::Forget(of) => self.created(&path, &of.backup, names),
             Step::Export(export) => {
                 self.created(&path, &export.backup, names);

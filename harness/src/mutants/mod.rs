@@ -5,6 +5,7 @@
 mod decisions;
 mod ports;
 mod services;
+mod volumes;
 
 use clinker_model::verdict::{Outcome, RunResult, Verdict};
 
@@ -39,6 +40,30 @@ impl Mutant {
 
 /// Every mutant.
 pub static MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "temporary-copy-leaks",
+        about: "the temporary copy of a volume in use is never removed",
+        scenario: "copy/temporary-volume",
+        driver: "swift",
+        checker: "sources",
+        plant: volumes::temporary_copy_leaks,
+    },
+    Mutant {
+        name: "volume-in-use-read-live",
+        about: "a volume in use is backed up while its user writes to it, not from a copy",
+        scenario: "copy/temporary-volume",
+        driver: "swift",
+        checker: "restored_bytes",
+        plant: volumes::volume_in_use_read_live,
+    },
+    Mutant {
+        name: "snapshot-stays-backing-up",
+        about: "a snapshot whose backup fails stays backing-up for ever",
+        scenario: "snapshot/store-gone",
+        driver: "swift",
+        checker: "operations",
+        plant: decisions::snapshot_stays_backing_up,
+    },
     Mutant {
         name: "import-unverified",
         about: "an imported record is believed without a look at the store",

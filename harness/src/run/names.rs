@@ -11,12 +11,18 @@ pub(super) struct Names {
     backups: Mutex<BTreeMap<String, String>>,
     volumes: Mutex<BTreeMap<String, String>>,
     records: Mutex<BTreeMap<String, Record>>,
+    snapshots: Mutex<BTreeMap<String, String>>,
 }
 
 impl Names {
     pub fn of(volumes: &[PlannedVolume]) -> Names {
         let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
-        Names { backups: Mutex::default(), volumes: Mutex::new(volumes), records: Mutex::default() }
+        Names {
+            backups: Mutex::default(),
+            volumes: Mutex::new(volumes),
+            records: Mutex::default(),
+            snapshots: Mutex::default(),
+        }
     }
 
     pub fn backup(&self, name: &str) -> Result<String, String> {
@@ -44,6 +50,15 @@ impl Names {
 
     pub fn add_record(&self, name: &str, record: Record) {
         self.records.lock().expect("no panic while the lock is held").insert(name.to_owned(), record);
+    }
+
+    pub fn snapshot(&self, name: &str) -> Result<String, String> {
+        let snapshots = self.snapshots.lock().expect("no panic while the lock is held");
+        snapshots.get(name).cloned().ok_or_else(|| format!("no snapshot is called \"{name}\""))
+    }
+
+    pub fn add_snapshot(&self, name: &str, id: &str) {
+        self.snapshots.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
     }
 
     /// Ids of all accepted backups.

@@ -1,9 +1,12 @@
-//! Steps about records: an administrator exports, imports, and loses a row.
+//! Steps about records and snapshots: an administrator exports, imports, and loses a row; a user takes a snapshot.
 
 use clinker_drivers::{Error, Kind};
 use clinker_manager::db::Call;
+use clinker_manager::db::source::SourceCall;
+use clinker_manager::model::{SnapshotRow, SnapshotStatus, Stamp};
 use clinker_manager::record::{Record, decode, encode};
 use clinker_model::record::{Export, Import};
+use clinker_model::scenario::Snapshot;
 use serde_json::{Value, json};
 
 use super::workload::{Workload, unknown};
@@ -33,6 +36,25 @@ impl Workload {
         let backup_id = self.names.backup(name).map_err(unknown)?;
         self.db.call(Call::BackupForget { backup_id: backup_id.clone() }).await?;
         Ok(json!({ "backup_id": backup_id }))
+    }
+
+    /// A snapshot with its device, which keeps the bytes of this moment.
+    pub(super) async fn snapshot(&self, snapshot: &Snapshot) -> Result<Value, Error> {
+        let volume_id = self.names.volume(&snapshot.volume).map_err(unknown)?;
+        let volume = self.api.show_volume(&volume_id).await?;
+        let id = self.env.rng.uuid();
+        self.devices.copy(&volume_id, &id).map_err(unknown)?;
+        self.names.add_snapshot(&snapshot.name, &id);
+        let row = SnapshotRow {
+            id: id.clone(),
+            volume_id,
+            display_name: Some(snapshot.name.clone()),
+            size: volume.size,
+            status: SnapshotStatus::Available,
+            created_at: Stamp::default(),
+        };
+        self.db.call(Call::Source(SourceCall::SnapshotCreate { snapshot: row })).await?;
+        Ok(json!({ "snapshot_id": id }))
     }
 
     /// The record as the step changes it.

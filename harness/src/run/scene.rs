@@ -298,7 +298,12 @@ impl Scene {
             let request = Request { key: "end".to_owned(), now: Stamp::default(), call: Call::Dump };
             let dump = store.lock().expect("no call panics").apply(request);
             let dump: Dump = dump.ok().and_then(|dump| serde_json::from_value(dump).ok()).unwrap_or_default();
-            for (table, rows) in [("services", dump.services), ("backups", dump.backups), ("volumes", dump.volumes)] {
+            for (table, rows) in [
+                ("services", dump.services),
+                ("backups", dump.backups),
+                ("volumes", dump.volumes),
+                ("snapshots", dump.snapshots),
+            ] {
                 for row in rows {
                     let id = row["id"].as_str().unwrap_or_default().to_owned();
                     self.journal.record(DB_HOST, Entry::FinalRow { table: table.to_owned(), id, row });

@@ -152,6 +152,7 @@ impl Workload {
             Step::Export(export) => self.export(export).await,
             Step::Import(import) => self.import(import).await,
             Step::Forget(of) => self.forget(&of.backup).await,
+            Step::Snapshot(snapshot) => self.snapshot(snapshot).await,
             Step::Write(write) => {
                 let id = self.names.volume(&write.volume).map_err(unknown)?;
                 self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
@@ -181,6 +182,12 @@ impl Workload {
             container: create.container.clone(),
             incremental: create.incremental,
             force: create.force,
+            snapshot_id: create
+                .snapshot
+                .as_deref()
+                .map(|name| self.names.snapshot(name))
+                .transpose()
+                .map_err(unknown)?,
             availability_zone: create.availability_zone.clone(),
         };
         let row = self.api.create(&self.context(), new).await?;

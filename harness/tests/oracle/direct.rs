@@ -142,6 +142,7 @@ impl Database {
             container: None,
             incremental: false,
             force: false,
+            snapshot_id: None,
             availability_zone: None,
         };
         let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::sqlite::{Tx, to_json};
 use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
-use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
+use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
 use crate::notify::{Event, Terminal};
 use crate::placement::{Need, eligible, is_host_bound};
 use crate::state::ServiceState;
@@ -28,7 +28,9 @@ impl Tx<'_> {
 
     fn api_create(&mut self, request: CreateRequest, choice: &HostChoice) -> Result<BackupRow> {
         let mut volume = self.volume(&request.volume_id)?;
+        let snapshot = self.source_snapshot(&request)?;
         match volume.status {
+            _ if snapshot.is_some() => {}
             VolumeStatus::Available => {}
             VolumeStatus::InUse if request.force => {}
             VolumeStatus::InUse => {
@@ -38,22 +40,33 @@ impl Tx<'_> {
                 return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
             }
         }
-        let parent = if request.incremental { Some(self.parent_for(&request)?) } else { None };
+        let taken_at = snapshot.as_ref().map(|snapshot| snapshot.created_at);
+        let parent = if request.incremental { Some(self.parent_for(&request, taken_at)?) } else { None };
         let host = self.choose(self.need_of_create(&request, &volume, parent.as_ref(), choice)?, choice)?;
         let parent = parent.map(|parent| parent.id);
-        volume.previous_status = Some(volume.status);
-        volume.status = VolumeStatus::BackingUp;
-        self.save_volume(&volume)?;
-        let mut row = new_backup(request, &volume, host, parent, self.wall);
+        let size = snapshot.as_ref().map_or(volume.size, |snapshot| snapshot.size);
+        match snapshot {
+            Some(snapshot) => self.seize_snapshot(snapshot)?,
+            None => {
+                volume.previous_status = Some(volume.status);
+                volume.status = VolumeStatus::BackingUp;
+                self.save_volume(&volume)?;
+            }
+        }
+        let mut row = new_backup(request, size, host, parent, self.wall);
+        row.data_timestamp = taken_at.unwrap_or(row.data_timestamp);
         self.save_backup(&mut row)?;
         Ok(row)
     }
 
-    /// The newest available backup of the same volume and project (`reference/02` §2.8, 3).
-    fn parent_for(&self, request: &CreateRequest) -> Result<BackupRow> {
+    /// The newest available backup of the same volume and project, for a snapshot one of older data (`reference/02`
+    /// §2.8, 3).
+    fn parent_for(&self, request: &CreateRequest, taken_at: Option<Stamp>) -> Result<BackupRow> {
         let query = "SELECT id FROM backups WHERE volume_id = ?1 AND project_id = ?2 AND status = 'available'
-                     AND deleted = 0 ORDER BY data_timestamp DESC, id LIMIT 1";
-        let found = self.select(query, (&request.volume_id, &request.project_id))?;
+                     AND deleted = 0 AND data_timestamp < ?3 ORDER BY data_timestamp DESC, id LIMIT 1";
+        // Stamps sort as texts; no year is beyond this one.
+        let before = taken_at.map_or("9999".to_owned(), Stamp::text);
+        let found = self.select(query, (&request.volume_id, &request.project_id, &before))?;
         let id = found.first().and_then(|row| row["id"].as_str()).ok_or_else(|| {
             Error::new(Kind::InvalidBackup, "no available backup of the volume to build upon: make a full one first")
         })?;
@@ -215,13 +228,7 @@ impl Tx<'_> {
     }
 }
 
-fn new_backup(
-    request: CreateRequest,
-    volume: &VolumeRow,
-    host: String,
-    parent_id: Option<String>,
-    now: crate::model::Stamp,
-) -> BackupRow {
+fn new_backup(request: CreateRequest, size: u64, host: String, parent_id: Option<String>, now: Stamp) -> BackupRow {
     BackupRow {
         id: request.backup_id,
         user_id: request.user_id,
@@ -237,10 +244,12 @@ fn new_backup(
         fail_reason: None,
         service_metadata: None,
         service: None,
-        size: volume.size,
+        size,
         object_count: 0,
         num_dependent_backups: 0,
-        snapshot_id: None,
+        snapshot_id: request.snapshot_id,
+        temp_volume_id: None,
+        temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
         created_at: now,
@@ -282,6 +291,7 @@ impl Tx<'_> {
             services: self.select("SELECT * FROM services ORDER BY id", [])?,
             backups: self.select("SELECT * FROM backups ORDER BY created_at, id", [])?,
             volumes: self.select("SELECT * FROM volumes ORDER BY id", [])?,
+            snapshots: self.select("SELECT * FROM snapshots ORDER BY id", [])?,
             outbox: count.first().map_or(json!(0), |row| row["n"].clone()).as_u64().unwrap_or(0),
         })
     }

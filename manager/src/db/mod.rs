@@ -10,6 +10,7 @@ mod outbox;
 pub mod record;
 pub mod server;
 mod service;
+pub mod source;
 pub mod sqlite;
 mod work;
 
@@ -108,6 +109,9 @@ pub enum Call {
         api_host: String,
         choice: HostChoice,
     },
+
+    /// Snapshots and temporary copies.
+    Source(source::SourceCall),
 
     /// Export and import.
     Record(record::RecordCall),
@@ -238,6 +242,7 @@ impl Call {
             Call::ApiDelete { force: true, .. } => "api_force_delete",
             Call::ApiResetStatus { .. } => "api_reset_status",
             Call::Record(call) => call.name(),
+            Call::Source(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::OpBegin(_) => "op_begin",
             Call::OpSaveLocation { .. } => "op_save_location",
@@ -287,6 +292,8 @@ pub struct CreateRequest {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The source, instead of the volume itself.
+    pub snapshot_id: Option<String>,
     pub availability_zone: Option<String>,
 }
 
@@ -407,6 +414,7 @@ pub struct Dump {
     pub services: Vec<Value>,
     pub backups: Vec<Value>,
     pub volumes: Vec<Value>,
+    pub snapshots: Vec<Value>,
     /// Notifications not delivered yet.
     pub outbox: u64,
 }

@@ -37,7 +37,8 @@ impl Tx<'_> {
         let volume = self.volume_of(operation, &backup)?;
         let ours =
             backup.service.as_deref().is_none_or(|service| clinker_drivers::registry::accepts(service, &begin.driver));
-        let arrival = Arrival { working: begin.working, ours };
+        let snapshot = self.snapshot_status(&backup)?;
+        let arrival = Arrival { working: begin.working, ours, snapshot };
         if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
             self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
             let volume = self.volume_of(operation, &backup)?;
@@ -139,6 +140,9 @@ impl Tx<'_> {
         if backup.open_events.contains(&operation) {
             return Ok(());
         }
+        if operation == Operation::Create {
+            self.release_snapshot(backup, self.transitions.outcome(case).volume)?;
+        }
         if let Some(mut volume) = self.volume_of(operation, backup)? {
             self.transitions.outcome(case).volume.apply(&mut volume);
             self.save_volume(&volume)?;
@@ -161,6 +165,9 @@ impl Tx<'_> {
     ) -> Result<()> {
         let reason = reason.map(|reason| reason.chars().take(FAIL_REASON_MAX).collect::<String>());
         let outcome = self.transitions.outcome(case);
+        if operation == Operation::Create {
+            self.release_snapshot(backup, outcome.volume)?;
+        }
         if let Some(mut volume) = volume {
             outcome.volume.apply(&mut volume);
             if case == Case::RestoreOk && (volume.id != backup.volume_id || volume.src_backup_id.is_some()) {
@@ -196,6 +203,8 @@ impl Tx<'_> {
     /// The volume an operation works on; none for deletes and resets, or when it is gone.
     pub(super) fn volume_of(&self, operation: Operation, backup: &BackupRow) -> Result<Option<VolumeRow>> {
         match (operation, &backup.restore_volume_id) {
+            // A snapshot's volume is left alone.
+            (Operation::Create, _) if backup.snapshot_id.is_some() => Ok(None),
             (Operation::Create, _) => self.load("volumes", &backup.volume_id),
             (Operation::Restore, Some(id)) => self.load("volumes", id),
             _ => Ok(None),

@@ -285,6 +285,8 @@ fn imported_row(request: ImportRequest, host: Option<String>, now: crate::model:
         object_count: 0,
         num_dependent_backups: 0,
         snapshot_id: None,
+        temp_volume_id: None,
+        temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
         created_at: now,

@@ -28,11 +28,15 @@ CREATE TABLE IF NOT EXISTS backups (
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
     status TEXT NOT NULL, fail_reason TEXT, service_metadata TEXT, service TEXT, size INTEGER NOT NULL,
     object_count INTEGER NOT NULL, num_dependent_backups INTEGER NOT NULL, snapshot_id TEXT,
+    temp_volume_id TEXT, temp_snapshot_id TEXT,
     data_timestamp TEXT NOT NULL, restore_volume_id TEXT, created_at TEXT NOT NULL, updated_at TEXT, deleted_at TEXT,
     deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
     availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT);
+CREATE TABLE IF NOT EXISTS snapshots (
+    id TEXT PRIMARY KEY, volume_id TEXT NOT NULL, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL,
+    created_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (
     id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, backup_service TEXT, backup_url TEXT, hosts JSON NOT NULL,
     answer JSON, at INTEGER NOT NULL);
@@ -258,6 +262,7 @@ impl Tx<'_> {
                 self.api(call)
             }
             Call::Record(call) => self.records(call),
+            Call::Source(call) => self.source(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
@@ -454,7 +459,7 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "records", "outbox", "work", "applied", "clock"] {
+        for table in ["services", "backups", "volumes", "snapshots", "records", "outbox", "work", "applied", "clock"] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -25,6 +25,9 @@ fn check(history: &History) -> Finding {
     for (name, status) in &expect.volume {
         final_status(history, &mut tally, "volumes", name, status);
     }
+    for (name, status) in &expect.snapshot {
+        final_status(history, &mut tally, "snapshots", name, status);
+    }
     for (name, piece) in &expect.reason {
         let row = named(history, "backups", name);
         let reason = row.map_or("", |row| text(&row["fail_reason"]));

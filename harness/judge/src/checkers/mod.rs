@@ -16,6 +16,7 @@ pub mod restored_bytes;
 pub mod rows;
 pub mod secrets;
 pub mod service_state;
+pub mod sources;
 pub mod write_order;
 
 use crate::Checker;
@@ -32,6 +33,7 @@ pub const CHECKERS: &[Checker] = &[
     restored_bytes::CHECKER,
     records::CHECKER,
     leftovers::CHECKER,
+    sources::CHECKER,
     write_order::CHECKER,
     secrets::CHECKER,
     operations::CHECKER,
