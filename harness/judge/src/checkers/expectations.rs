@@ -49,14 +49,14 @@ fn check(history: &History) -> Finding {
 /// The id of the last backup that was imported under the name: its row has another, or none.
 fn imported<'h>(history: &'h History, name: &str) -> Option<&'h str> {
     let steps = &history.header.plan.steps;
-    let ids = history.records.iter().filter_map(|record| match &record.entry {
+    let mut ids = history.records.iter().filter_map(|record| match &record.entry {
         Entry::Op { phase: Phase::Ok, step, value, .. } => match &steps.get(*step)?.step {
             Step::Import(import) if import.name == name => value["backup_id"].as_str(),
             _ => None,
         },
         _ => None,
     });
-    ids.last()
+    ids.next_back()
 }
 
 /// The newest row with a display name.
