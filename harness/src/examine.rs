@@ -20,20 +20,29 @@ pub struct Examined {
 
 /// Plays a plan and judges it. The golden is compared when the plan has the scenario's own seed.
 pub fn examine(plan: &Plan, parts: &Parts) -> Examined {
+    let own = plan.seed == catalog::own_seed(&plan.scenario) && plan.schedule.is_none();
+    examined(plan, parts, own)
+}
+
+/// As [`examine`], of a plan that no golden can be of.
+pub fn examine_unaccepted(plan: &Plan, parts: &Parts) -> Examined {
+    examined(plan, parts, false)
+}
+
+fn examined(plan: &Plan, parts: &Parts, own: bool) -> Examined {
     if !plan.is_playable() {
         let reason = format!("{} cannot play all of its faults and its schedule: simnet can", plan.engine.name());
         return skipped(plan, reason);
     }
     match run::play(plan, parts) {
-        Ok(run) => judged(plan, run),
+        Ok(run) => judged(plan, run, own),
         Err(error) => broken(plan, &error),
     }
 }
 
-fn judged(plan: &Plan, run: Run) -> Examined {
+fn judged(plan: &Plan, run: Run, own: bool) -> Examined {
     let findings = judge(&run.history);
     let sequence = golden::render(&run.history);
-    let own = plan.seed == catalog::own_seed(&plan.scenario) && plan.schedule.is_none();
     let golden = own.then(|| catalog::golden(&plan.scenario, &plan.driver)).flatten().map(str::to_owned);
     let (verdict, reason) = verdict(&findings, own, golden.as_deref(), &sequence);
     let result = RunResult {

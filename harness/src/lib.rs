@@ -1,7 +1,8 @@
 //! The harness of Clinker: scenarios in, verdicts out.
 //!
 //! Start with [`loader`] (a scenario file becomes a plan), then [`run`] (a plan becomes a history), then [`examine`] (a
-//! history gets its verdict). [`cli`] is the program; [`determinism`] plays a plan twice; [`mutants`] are planted bugs.
+//! history gets its verdict). [`cli`] is the program; [`determinism`] plays a plan twice; [`mutants`] are planted bugs;
+//! [`matrix`] ends every host at every step.
 
 pub mod artifacts;
 pub mod catalog;
@@ -10,6 +11,8 @@ pub mod determinism;
 pub mod examine;
 pub mod fixtures;
 pub mod loader;
+pub mod matrix;
 pub mod mutants;
+pub mod parallel;
 pub mod run;
 pub mod token;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use clinker_drivers::{Options, RequestContext};
 use clinker_env::Env;
+use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::bus::{Bus, Method};
-use crate::db::{Call, CreateRequest, Db, HostChoice, RestoreTarget, ServiceView, ask};
+use crate::bus::{Bus, Cast, Method};
+use crate::casts::Casts;
+use crate::db::{
+    ApiRequest, Call, CreateRequest, Db, Deleted, HostChoice, Outgoing, RestoreTarget, Sender, ServiceView, ask, typed,
+};
 use crate::model::{BackupRow, BackupStatus, VolumeRow};
-use crate::unsettled::{Pending, Unsettled};
 use crate::{Result, outbox};
 
 /// The backup API on one host.
@@ -23,7 +26,7 @@ pub struct Api {
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
     published: Notify,
-    unsettled: Unsettled,
+    casts: Casts,
 }
 
 /// A request for a backup, as a client makes it.
@@ -45,6 +48,7 @@ impl Api {
     /// `host` is the API's own: the publisher of what it emits.
     pub fn new(env: Env, host: &str, options: &Options, db: Arc<dyn Db>, bus: Arc<dyn Bus>) -> Api {
         let service_down_time = options.service_down_time.saturating_mul(1_000_000_000);
+        let casts = Casts::new(Sender { host: host.to_owned(), process: env.rng.uuid() });
         Api {
             env,
             host: host.to_owned(),
@@ -53,7 +57,7 @@ impl Api {
             db,
             bus,
             published: Notify::new(),
-            unsettled: Unsettled::default(),
+            casts,
         }
     }
 
@@ -124,29 +128,75 @@ impl Api {
         self.ask(Call::ServiceList { service_down_time: self.service_down_time }).await
     }
 
-    /// Delivers what the API itself has emitted, also what the process before this one left, and settles requests
-    /// whose outcome is unknown; for ever.
+    /// Makes this process known to the database as the newest of its host; requests do so by themselves.
+    ///
+    /// From its answer on, what earlier processes still have under way changes nothing.
+    pub async fn register(&self) -> Result<()> {
+        self.casts.register(self.db.as_ref()).await
+    }
+
+    /// Delivers what the API itself has emitted and the casts of its requests, also what the process before this one
+    /// left, and settles requests whose outcome is unknown; for ever.
     pub async fn deliver(&self) {
         let (db, bus) = (self.db.as_ref(), self.bus.as_ref());
         let outbox = outbox::deliver(db, bus, &self.env, &self.host, &self.published);
-        tokio::join!(biased; outbox, self.unsettled.settle(db, bus));
+        tokio::join!(biased; outbox, self.casts.deliver(db, bus));
     }
 
-    /// Check and status change in the database, then the cast. Without an answer the request is settled later.
-    pub(crate) async fn request(&self, call: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
-        let (name, key) = (call.name(), self.db.new_key());
-        let request = Pending { key, id: self.env.rng.uuid(), context: context.into(), method };
-        let answer = self.db.call_as(&request.key, call).await;
-        self.published.notify_one();
-        let accepted = answer.and_then(|answer| request.accepted(name, answer));
-        let sent = match &accepted {
-            Ok(accepted) => request.cast(self.bus.as_ref(), accepted).await,
-            Err(_) => Ok(()),
-        };
-        if [accepted.as_ref().err(), sent.as_ref().err()].into_iter().flatten().any(|error| error.retry) {
-            self.unsettled.add(request);
+    /// Check, status change and cast in one transaction, then the cast goes out.
+    ///
+    /// Accepted is accepted: what the bus does not take now it gets later. Without an answer the request is settled
+    /// later, too.
+    pub(crate) async fn request(&self, request: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
+        loop {
+            self.casts.register(self.db.as_ref()).await.map_err(|error| error.during(request.name()))?;
+            let (key, id) = (self.db.new_key(), self.env.rng.uuid());
+            self.casts.open(&id, context.into());
+            let call = Call::Api(Box::new(ApiRequest {
+                sender: self.casts.sender.clone(),
+                cast: id.clone(),
+                user_id: context.user_id.clone(),
+                project_id: context.project_id.clone(),
+                method,
+                request: request.clone(),
+            }));
+            let answer = self.db.call_as(&key, call).await;
+            self.published.notify_one();
+            match answer {
+                Ok(Value::Null) => {
+                    self.casts.close(&id);
+                    self.casts.register_again().await;
+                }
+                Ok(answer) => return self.accepted(id, typed(request.name(), answer)?, context, method).await,
+                Err(error) if error.retry => {
+                    self.casts.settle_later(&key, &id);
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.casts.close(&id);
+                    return Err(error);
+                }
+            }
         }
-        sent.and(accepted).map(|accepted| accepted.backup)
+    }
+
+    /// Sends the cast, if one is due.
+    async fn accepted(
+        &self,
+        id: String,
+        accepted: Deleted,
+        context: &RequestContext,
+        method: Method,
+    ) -> Result<BackupRow> {
+        let Deleted { backup, done } = accepted;
+        match backup.host.clone().filter(|_| !done) {
+            Some(host) => {
+                let cast = Cast { id, backup_id: backup.id.clone(), context: context.into(), method };
+                self.casts.send(self.bus.as_ref(), Outgoing { host, cast }).await;
+            }
+            None => self.casts.close(&id),
+        }
+        Ok(backup)
     }
 
     pub(crate) fn choice(&self) -> HostChoice {

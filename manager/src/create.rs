@@ -5,6 +5,7 @@ use std::sync::Arc;
 use clinker_drivers::driver::BackupUpdate;
 use clinker_drivers::{BackupControl, RequestContext};
 
+use crate::bus::Cast;
 use crate::db::{Begun, Call};
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Control, Manager};
@@ -12,10 +13,11 @@ use crate::transitions::Case;
 use crate::volumes::{self, Attachment, Purpose};
 use crate::{Error, Kind, Result, temporary};
 
-pub(crate) async fn create_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
+pub(crate) async fn create_backup(manager: &Arc<Manager>, cast: Cast) {
+    let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
     // Registered before the start is out: whoever sees it can wait for the end.
     let Some(working_on_it) = manager.work_on(Operation::Create, backup_id) else { return };
-    let Some(begun) = manager.begin(Operation::Create, backup_id).await else { return };
+    let Some(begun) = manager.begin(Operation::Create, &cast).await else { return };
     let result = run(manager, context, &begun).await;
     let object_count = result.as_ref().map_or(0, |update| update.object_count);
     let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), object_count).await;

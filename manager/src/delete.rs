@@ -4,23 +4,25 @@ use std::sync::Arc;
 
 use clinker_drivers::RequestContext;
 
+use crate::bus::Cast;
 use crate::db::Call;
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Manager, Prospect};
 use crate::{Error, Kind, Result, temporary, workers};
 
-pub(crate) async fn delete_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
+pub(crate) async fn delete_backup(manager: &Arc<Manager>, cast: Cast) {
+    let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
     let Some(working_on_it) = manager.work_on(Operation::Delete, backup_id) else { return };
     if manager.take_resumed(backup_id) && !is_asked_for(manager, backup_id).await {
         tracing::warn!("the delete of backup {backup_id} that clean-up resumed was the one that is asked for");
         return;
     }
-    let Some(begun) = manager.begin(Operation::Delete, backup_id).await else { return };
+    let Some(begun) = manager.begin(Operation::Delete, &cast).await else { return };
     // A create that a force delete cancelled ends first and takes its own objects with it.
     manager.wait_for_others(backup_id).await;
     if workers::wait_for_neighbours(manager, backup_id).await {
         // One that went down has left its create open: told again, the database closes it.
-        let Some(_) = manager.begin(Operation::Delete, backup_id).await else { return };
+        let Some(_) = manager.begin(Operation::Delete, &cast).await else { return };
     }
     let result = remove(manager, context, &begun.backup.id).await;
     manager.finish(Operation::Delete, backup_id, result.err().as_ref(), 0).await;

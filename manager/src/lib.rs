@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod bus;
+mod casts;
 mod cleanup;
 mod create;
 pub mod db;
@@ -26,7 +27,6 @@ pub mod service;
 pub mod state;
 mod temporary;
 pub mod transitions;
-mod unsettled;
 pub mod volumes;
 pub mod wire;
 mod workers;

@@ -71,6 +71,11 @@ pub trait Lifecycle: Send + Sync {
     /// Whether a service in this state sends heartbeats.
     fn beats(&self, working: bool) -> bool;
 
+    /// After how long a trial is given up.
+    fn cut_off(&self, timing: &Timing) -> Duration {
+        timing.cut_off
+    }
+
     /// Whether a worker that does not work leaves the requests to another one of its host.
     fn defers(&self, services: &[ServiceView], host: &str, worker: u32) -> bool {
         another_is_up(services, host, worker)

@@ -100,6 +100,8 @@ pub struct ServiceRow {
     pub last_heartbeat: Option<u64>,
     /// Attempts since registration or since it last worked.
     pub attempt: u32,
+    /// When the row was last written, by the wall clock of the database's host: for people, no decision reads it.
+    pub updated_at: Option<Stamp>,
     /// Whether only this host reaches what its driver stores; known since the driver first worked.
     pub host_bound: bool,
 }

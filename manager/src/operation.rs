@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, Cast};
 use crate::db::{Begin, Begun, Call, Db, Finish};
 use crate::lifecycle::Lifecycle;
 use crate::model::{BackupStatus, Operation};
@@ -129,24 +129,31 @@ impl Manager {
     }
 
     /// What the database is told when a request arrives.
-    pub fn arrival(&self, operation: Operation, backup_id: &str, status: Option<BackupStatus>) -> Call {
+    pub fn arrival(&self, operation: Operation, cast: &Cast, status: Option<BackupStatus>) -> Call {
         Call::OpBegin(Begin {
             operation,
-            backup_id: backup_id.to_owned(),
+            backup_id: cast.backup_id.clone(),
             host: self.options.host.clone(),
             driver: self.class_path.to_owned(),
             availability_zone: self.options.storage_availability_zone.clone(),
             working: self.is_working(),
             status,
-            running_here: self.running_beside(operation, backup_id),
+            running_here: self.running_beside(operation, &cast.backup_id),
+            cast: Some(cast.id.clone()),
         })
     }
 
-    /// A request arrives. `None` when it ended on arrival (or its row cannot be read: then there is nothing to end).
+    /// A request arrives. `None` when it ended on arrival, when its cast has come before, or when its row cannot be read:
+    /// then there is nothing to end.
     ///
     /// The cast is acknowledged, so nobody sends it again: a database that cannot be reached is waited for.
-    pub async fn begin(&self, operation: Operation, backup_id: &str) -> Option<Begun> {
-        match self.persist::<Begun>(&self.arrival(operation, backup_id, None)).await {
+    pub async fn begin(&self, operation: Operation, cast: &Cast) -> Option<Begun> {
+        let backup_id = &cast.backup_id;
+        match self.persist::<Begun>(&self.arrival(operation, cast, None)).await {
+            Ok(begun) if begun.again => {
+                tracing::warn!("a cast for backup {backup_id} came again");
+                None
+            }
             Ok(begun) if begun.ended.is_none() => Some(begun),
             Ok(begun) => {
                 tracing::warn!("{operation} of backup {backup_id} refused: {:?}", begun.ended);

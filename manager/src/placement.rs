@@ -63,6 +63,7 @@ mod tests {
             reason: None,
             last_heartbeat: None,
             attempt: 1,
+            updated_at: None,
             host_bound: host == "bound",
         };
         ServiceView { row, state }

@@ -9,7 +9,7 @@ use crate::{Result, temporary};
 ///
 /// The cast's id is the key: one that is delivered again after it was carried out sets nothing.
 pub(crate) async fn reset_status(manager: &Manager, cast: &Cast, status: BackupStatus) -> Result<()> {
-    let call = manager.arrival(Operation::ResetStatus, &cast.backup_id, Some(status));
+    let call = manager.arrival(Operation::ResetStatus, cast, Some(status));
     let answer = manager.db.call_as(&cast.id, call).await;
     manager.published.notify_one();
     match answer {

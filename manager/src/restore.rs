@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use clinker_drivers::{RequestContext, RestoreControl};
 
+use crate::bus::Cast;
 use crate::db::Begun;
 use crate::model::{BackupStatus, Operation, VolumeStatus};
 use crate::operation::{Control, Manager};
 use crate::volumes::{self, Attachment, Purpose};
 use crate::{Error, Kind, Result};
 
-pub(crate) async fn restore_backup(manager: &Arc<Manager>, context: &RequestContext, backup_id: &str) {
+pub(crate) async fn restore_backup(manager: &Arc<Manager>, cast: Cast) {
+    let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
     let Some(working_on_it) = manager.work_on(Operation::Restore, backup_id) else { return };
-    let Some(begun) = manager.begin(Operation::Restore, backup_id).await else { return };
+    let Some(begun) = manager.begin(Operation::Restore, &cast).await else { return };
     let result = run(manager, context, &begun).await;
     manager.finish(Operation::Restore, backup_id, result.err().as_ref(), 0).await;
     drop(working_on_it);

@@ -2,7 +2,7 @@
 //!
 //! Order at start (D2): registration; then attempt 1 and clean-up at once; requests when clean-up is done.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clinker_drivers::{BackupDriver, Options, registry};
@@ -47,8 +47,6 @@ pub struct Service {
     lifecycle: Arc<dyn Lifecycle>,
     drivers: DriverFactory,
     started: Instant,
-    /// The id of the cast that was taken last.
-    last_taken: Mutex<Option<String>>,
 }
 
 impl Service {
@@ -59,14 +57,7 @@ impl Service {
         let timing = Timing::of(&options);
         let (lifecycle, drivers) = (Arc::clone(&ports.lifecycle), Arc::clone(&ports.drivers));
         let manager = Manager::new(options, driver.class_path, ports);
-        Ok(Service {
-            manager: Arc::new(manager),
-            timing,
-            lifecycle,
-            drivers,
-            started: Instant::now(),
-            last_taken: Mutex::default(),
-        })
+        Ok(Service { manager: Arc::new(manager), timing, lifecycle, drivers, started: Instant::now() })
     }
 
     /// Runs until its process ends; an error ends it.
@@ -148,10 +139,11 @@ impl Service {
 
     /// At one instant the cut-off comes first (D2).
     async fn cut_off<T>(&self, method: &str, trial: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.lifecycle.cut_off(&self.timing);
         tokio::select! {
             biased;
-            () = sleep(self.timing.cut_off) => {
-                let what = format!("no result within {}s", self.timing.cut_off.as_secs());
+            () = sleep(limit) => {
+                let what = format!("no result within {}s", limit.as_secs());
                 Err(Error::transient(Kind::Timeout, what).during(method))
             }
             result = trial => result,
@@ -214,8 +206,15 @@ impl Service {
             }
             let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
             let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
-            if let Err(error) = self.manager.db.call(call).await {
-                tracing::error!("heartbeat failed: {error}");
+            tokio::select! {
+                biased;
+                // One that is on its way for long must not keep the grid from restarting with the next success.
+                _ = state.changed() => return,
+                sent = self.manager.db.call(call) => {
+                    if let Err(error) = sent {
+                        tracing::error!("heartbeat failed: {error}");
+                    }
+                }
             }
             // A slow answer skips beats; it never bunches them.
             while next + self.timing.heartbeat <= Instant::now() {
@@ -266,37 +265,25 @@ impl Service {
             reset::reset_status(&manager, &cast, status).await?;
             return queue.acknowledge().await;
         }
-        if !self.is_new(&cast) {
-            tracing::warn!("a cast for backup {} came again: its acknowledgement was lost", cast.backup_id);
-            return queue.acknowledge().await;
-        }
         let is_mine = workers::take(&manager, &cast).await?;
         queue.acknowledge().await?;
         if !is_mine {
             tracing::warn!("a cast for backup {} is another worker's already", cast.backup_id);
             return Ok(());
         }
-        // From here on it is this process's: one that comes again is the same, whatever became of the acknowledgement.
-        *self.last_taken.lock().expect("no panic while the lock is held") = Some(cast.id.clone());
+        // From here on it is this process's. One that comes again finds that it has begun.
         let drivers = Arc::clone(&self.drivers);
-        let context = cast.context.clone().into();
-        let id = cast.backup_id.clone();
         self.manager.env.tasks.spawn_in(tasks, async move {
             match cast.method {
-                Method::CreateBackup => create::create_backup(&manager, &context, &id).await,
-                Method::RestoreBackup => restore::restore_backup(&manager, &context, &id).await,
-                Method::DeleteBackup => delete::delete_backup(&manager, &context, &id).await,
-                Method::ExportRecord => export::export_record(&manager, &drivers, &id).await,
+                Method::CreateBackup => create::create_backup(&manager, cast).await,
+                Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
+                Method::DeleteBackup => delete::delete_backup(&manager, cast).await,
+                Method::ExportRecord => export::export_record(&manager, &drivers, &cast.backup_id).await,
                 Method::ImportRecord => import::import_record(&manager, &drivers, &cast).await,
                 Method::ResetStatus { .. } => {}
             }
         });
         Ok(())
-    }
-
-    /// Whether this is not the cast that was taken last: only the oldest of a queue can come twice.
-    fn is_new(&self, cast: &Cast) -> bool {
-        self.last_taken.lock().expect("no panic while the lock is held").as_ref() != Some(&cast.id)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The state of a service: a pure function of its rows and the database's clock (D1).
 
+use clinker_env::Clock;
+
 use crate::model::ServiceRow;
 
 /// What the scheduler and the service list see.
@@ -10,6 +12,21 @@ pub enum ServiceState {
     Down,
     Initializing,
     Up,
+}
+
+/// Which clock ages are taken on: [`Monotonic`], or a planted bug.
+pub trait Ages: Send + Sync {
+    /// The database's clock now, nanoseconds. `monotonic` counts from the last stamp stored before its host's boot.
+    fn now(&self, monotonic: u64, wall: &dyn Clock) -> u64;
+}
+
+/// D1: wall clocks jump and drift, so that they are for display only.
+pub struct Monotonic;
+
+impl Ages for Monotonic {
+    fn now(&self, monotonic: u64, _wall: &dyn Clock) -> u64 {
+        monotonic
+    }
 }
 
 /// State of one worker at `now`; both `now` and `service_down_time` in nanoseconds.
@@ -53,6 +70,7 @@ mod tests {
             reason: reason.map(str::to_owned),
             last_heartbeat,
             attempt: 0,
+            updated_at: None,
             host_bound: false,
         }
     }

@@ -33,6 +33,7 @@ fn begin(operation: Operation, backup_id: &str) -> Call {
         working: true,
         status: None,
         running_here: Vec::new(),
+        cast: None,
     })
 }
 
@@ -82,7 +83,7 @@ async fn a_withdrawn_call_is_known_or_never_applied() {
     assert_eq!(database.call(withdraw("applied")), accepted);
     database.add_volume("other");
     assert!(database.call(withdraw("late")).is_null());
-    assert!(database.repeat("late", api_create(create("c", "other"))).unwrap().is_null());
+    assert!(database.repeat("late", api_create(create("c", "other"))).is_err());
     assert_eq!(volume(&mut database, "other").status, VolumeStatus::Available);
 }
 

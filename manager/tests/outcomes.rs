@@ -376,6 +376,7 @@ fn begin(database: &mut Database, row: &Row) -> Begun {
         working: row.working,
         status: (row.operation == Op::ResetStatus).then_some(B::Error),
         running_here: Vec::new(),
+        cast: None,
     })))
 }
 
@@ -405,6 +406,7 @@ fn a_create_that_never_begins_gives_its_volume_back() {
             working: true,
             status: Some(B::Error),
             running_here: Vec::new(),
+            cast: None,
         })
     };
     for begun in [false, true] {

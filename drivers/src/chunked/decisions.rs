@@ -3,6 +3,8 @@
 //! Every method's body is the production decision. A planted bug overrides exactly one of them; nothing else in the
 //! engine has a switch.
 
+use std::time::Duration;
+
 /// When metadata objects are written. Its presence marks a backup as complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetadataAt {
@@ -23,6 +25,11 @@ pub trait EngineDecisions: Send + Sync {
     /// Whether a note is due now that `chunks_done` chunks are done, one being asked for `every` so many.
     fn count_note_due(&self, chunks_done: u64, chunks_total: u64, every: u64) -> bool {
         chunks_done < chunks_total && chunks_done.checked_rem(every) == Some(0)
+    }
+
+    /// The period of the timer's notes, one being asked for every `configured`.
+    fn timer_period(&self, configured: Duration) -> Duration {
+        configured
     }
 
     /// Whether a backup that failed or was cancelled silences its timer.

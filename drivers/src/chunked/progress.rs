@@ -86,6 +86,7 @@ impl Progress {
         };
         let begun = Instant::now();
         shared.send().await?;
+        let period = shared.decisions.timer_period(period);
         let task = tasks.spawn(run_timer(Arc::clone(&shared), begun, period));
         Ok(Progress { shared, timer: Some(Timer(Some(task))) })
     }

@@ -25,9 +25,7 @@ pub trait ChunkStore: Send + Sync {
     fn geometry(&self) -> Geometry;
 
     /// Whether only this host reaches the store.
-    fn host_bound(&self) -> bool {
-        false
-    }
+    fn host_bound(&self) -> bool;
 
     /// Checks options and reports the one that is missing or wrong, without network I/O.
     fn check_options(&self) -> Result<()>;

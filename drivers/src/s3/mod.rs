@@ -124,6 +124,10 @@ impl ChunkStore for S3Store {
         }
     }
 
+    fn host_bound(&self) -> bool {
+        false
+    }
+
     fn check_options(&self) -> Result<()> {
         objects::check_container(&self.options.backup_s3_store_bucket)
             .map_err(|why| Error::new(Kind::InvalidConfig, format!("option backup_s3_store_bucket: {why}")))?;

@@ -87,6 +87,10 @@ impl ChunkStore for SwiftStore {
         }
     }
 
+    fn host_bound(&self) -> bool {
+        false
+    }
+
     fn check_options(&self) -> Result<()> {
         objects::check_container(&self.options.backup_swift_container)
             .map_err(|why| Error::new(Kind::InvalidConfig, format!("option backup_swift_container: {why}")))?;

@@ -114,6 +114,10 @@ impl ChunkStore for MemoryStore {
         self.geometry
     }
 
+    fn host_bound(&self) -> bool {
+        false
+    }
+
     fn check_options(&self) -> Result<()> {
         Ok(())
     }

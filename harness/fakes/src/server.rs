@@ -2,14 +2,14 @@
 
 use std::future::pending;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use clinker_env::{BoxStream, Env, Listener};
-use clinker_model::fault::Status;
-use clinker_model::{Entry, FaultId, Journal};
+use clinker_model::fault::{Status, When};
+use clinker_model::{Entry, FaultId, Journal, Points};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -31,9 +31,21 @@ pub(crate) struct Core {
     pub host: String,
     pub journal: Arc<dyn Journal>,
     pub faults: FaultTable,
+    /// Where its process can be made to end.
+    pub points: OnceLock<Arc<dyn Points>>,
 }
 
 impl Core {
+    pub fn new(host: &str, journal: Arc<dyn Journal>) -> Core {
+        Core { host: host.to_owned(), journal, faults: FaultTable::default(), points: OnceLock::new() }
+    }
+
+    async fn pass(&self, point: &str, when: When) {
+        if let Some(points) = self.points.get() {
+            points.pass(point, when).await;
+        }
+    }
+
     pub fn bite(&self, fault: FaultId, what: &str) {
         self.journal.bite(fault, &self.host, what);
     }
@@ -203,7 +215,14 @@ async fn act<P: Protocol>(fake: &P, env: &Env, request: &Request, decision: &Dec
             None => answer,
         };
     }
-    fake.answer(env, request)
+    let point = match fake.class(request) {
+        "" => "http.other".to_owned(),
+        class => format!("http.{}", class.to_ascii_lowercase()),
+    };
+    fake.core().pass(&point, When::Before).await;
+    let answer = fake.answer(env, request);
+    fake.core().pass(&point, When::After).await;
+    answer
 }
 
 fn drop_request<P: Protocol>(fake: &P, request: &Request, decision: &Decision, passed: u64) -> Dropped {

@@ -94,12 +94,17 @@ impl Script {
 
     pub fn step(self, refused: Option<&str>, step: Step) -> Script {
         let refused = refused.map(str::to_owned);
-        self.plan(|plan| plan.steps.push(PlannedStep { at: None, refused, step }))
+        self.plan(|plan| plan.steps.push(PlannedStep { at: None, refused, maybe: false, step }))
     }
 
     /// Sets the clock to `ms` after the start.
-    pub fn at(mut self, ms: u64) -> Script {
-        self.t_ns = ms * 1_000_000;
+    pub fn at(self, ms: u64) -> Script {
+        self.at_ns(ms * 1_000_000)
+    }
+
+    /// Sets the clock to `ns` after the start.
+    pub fn at_ns(mut self, ns: u64) -> Script {
+        self.t_ns = ns;
         self
     }
 
@@ -199,10 +204,15 @@ impl Script {
     }
 
     /// A call of the driver that ends `ms` later; the clock stays there.
-    pub fn call(mut self, method: &str, ms: u64, phase: Phase) -> Script {
+    pub fn call(self, method: &str, ms: u64, phase: Phase) -> Script {
+        self.call_ns(method, ms * 1_000_000, phase)
+    }
+
+    /// As [`Script::call`], in nanoseconds.
+    pub fn call_ns(mut self, method: &str, ns: u64, phase: Phase) -> Script {
         self.call += 1;
-        let (call, then) = (self.call, self.t_ns / 1_000_000 + ms);
-        self.driver(Phase::Invoke, call, method).at(then).driver(phase, call, method)
+        let (call, then) = (self.call, self.t_ns + ns);
+        self.driver(Phase::Invoke, call, method).at_ns(then).driver(phase, call, method)
     }
 
     /// A whole attempt that takes `ms`.

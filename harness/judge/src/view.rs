@@ -168,7 +168,11 @@ pub fn span_of(planned: &PlannedFault) -> (u64, u64) {
 /// Whether a fault cuts off, slows or stops one of `hosts`.
 fn disturbs(fault: &Fault, hosts: &[&str]) -> bool {
     match fault {
-        Fault::Skew(_) | Fault::WrongCredentials(_) | Fault::RevokeTokens(_) | Fault::ExpireTokens(_) => false,
+        Fault::Skew(_)
+        | Fault::Drift(_)
+        | Fault::WrongCredentials(_)
+        | Fault::RevokeTokens(_)
+        | Fault::ExpireTokens(_) => false,
         fault => fault.hosts().iter().any(|(_, host)| hosts.contains(&host.as_str())),
     }
 }

@@ -54,6 +54,8 @@ pub enum Fault {
     Crash(Crash),
     /// The wall clock of `host` is off by this much.
     Skew(Skew),
+    /// The wall clock of `host` runs too fast or too slow.
+    Drift(Drift),
     /// The process on `host` stands still, as stopped by a signal; its kernel goes on.
     Pause(HostTarget),
     /// Black hole in one direction.
@@ -222,9 +224,17 @@ pub struct Skew {
     pub seconds: i64,
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drift {
+    pub host: String,
+    /// Millionths by which the wall clock runs fast; negative = slow. It is right at the start and again at the end.
+    pub ppm: i64,
+}
+
 impl Fault {
     /// Every name, in the order of the variants.
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 26] = [
         "hold",
         "refuse",
         "silent",
@@ -243,6 +253,7 @@ impl Fault {
         "read_only",
         "crash",
         "skew",
+        "drift",
         "pause",
         "one_way",
         "bandwidth",
@@ -269,6 +280,7 @@ impl Fault {
             Fault::ExpireTokens(expire) => vec![("host", &mut expire.host)],
             Fault::Crash(crash) => vec![("host", &mut crash.host)],
             Fault::Skew(skew) => vec![("host", &mut skew.host)],
+            Fault::Drift(drift) => vec![("host", &mut drift.host)],
             Fault::OneWay(link) => vec![("from", &mut link.from), ("to", &mut link.to)],
             Fault::Bandwidth(link) => vec![("host", &mut link.host)],
             Fault::Latency(link) => vec![("host", &mut link.host)],
@@ -292,8 +304,10 @@ impl Fault {
 
     /// Whether it is a matter of hosts and the network between them, whatever runs on them.
     pub fn is_of_world(&self) -> bool {
-        let plain =
-            matches!(self, Fault::Hold(_) | Fault::Refuse(_) | Fault::Skew(_) | Fault::Crash(_) | Fault::Dns(_));
+        let plain = matches!(
+            self,
+            Fault::Hold(_) | Fault::Refuse(_) | Fault::Skew(_) | Fault::Drift(_) | Fault::Crash(_) | Fault::Dns(_)
+        );
         plain || self.needs_packets()
     }
 
@@ -341,6 +355,7 @@ impl Fault {
             Fault::ReadOnly(_) => "read_only",
             Fault::Crash(_) => "crash",
             Fault::Skew(_) => "skew",
+            Fault::Drift(_) => "drift",
             Fault::Pause(_) => "pause",
             Fault::OneWay(_) => "one_way",
             Fault::Bandwidth(_) => "bandwidth",

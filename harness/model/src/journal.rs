@@ -1,5 +1,9 @@
 //! The port through which everything in a world reports what happened.
 
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::fault::When;
 use crate::{Entry, FaultId};
 
 /// Takes records in the order in which things happen and stamps them with virtual time and a number.
@@ -9,6 +13,12 @@ pub trait Journal: Send + Sync {
 
     /// Counts that a fault actually hit something; the first bites are recorded with `what`.
     fn bite(&self, fault: FaultId, host: &str, what: &str);
+}
+
+/// Where a server's process can be made to end: `http.put` before it is carried out, and after that, before its answer.
+pub trait Points: Send + Sync {
+    /// Never completes when the process ends here.
+    fn pass<'a>(&'a self, point: &'a str, when: When) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
 /// Something that faults act on: a fake server, or a simulated disk.

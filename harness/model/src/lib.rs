@@ -14,5 +14,5 @@ pub mod verdict;
 
 pub use fault::{Fault, FaultId};
 pub use history::{Entry, History, Phase, Record};
-pub use journal::{FaultTarget, Journal, StoredObject};
+pub use journal::{FaultTarget, Journal, Points, StoredObject};
 pub use units::{ByteSize, Span};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Export, Import};
-use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, Set, Snapshot, Write};
+use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Snapshot, Write};
 use crate::{ByteSize, Fault, Span};
 
 /// Everything a run is determined by, besides the program itself.
@@ -144,6 +144,9 @@ pub struct PlannedStep {
     /// Absent = when the step before it has ended.
     pub at: Option<Span>,
     pub refused: Option<String>,
+    /// Whether the API may refuse it as well.
+    #[serde(default)]
+    pub maybe: bool,
     pub step: Step,
 }
 
@@ -163,6 +166,7 @@ pub enum Step {
     /// An administrator removes the row by hand; what is stored stays.
     Forget(OfBackup),
     Snapshot(Snapshot),
+    ServiceList(ServiceList),
 }
 
 impl Step {
@@ -179,6 +183,7 @@ impl Step {
             Step::Import(_) => "import",
             Step::Forget(_) => "forget",
             Step::Snapshot(_) => "snapshot",
+            Step::ServiceList(_) => "service_list",
         }
     }
 }

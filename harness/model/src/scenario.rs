@@ -128,6 +128,7 @@ pub struct FaultEntry {
     pub read_only: Option<fault::HostTarget>,
     pub crash: Option<fault::Crash>,
     pub skew: Option<fault::Skew>,
+    pub drift: Option<fault::Drift>,
     pub pause: Option<fault::HostTarget>,
     pub one_way: Option<fault::OneWay>,
     pub bandwidth: Option<fault::Bandwidth>,
@@ -145,6 +146,9 @@ pub struct StepEntry {
     pub at: Option<Span>,
     /// The kind of error with which the API must refuse it.
     pub refused: Option<String>,
+    /// Whether the API may refuse it as well.
+    #[serde(default)]
+    pub maybe: bool,
     pub create: Option<Create>,
     pub restore: Option<Restore>,
     pub delete: Option<OfBackup>,
@@ -156,6 +160,7 @@ pub struct StepEntry {
     pub import: Option<Import>,
     pub forget: Option<OfBackup>,
     pub snapshot: Option<Snapshot>,
+    pub service_list: Option<ServiceList>,
 }
 
 /// A request for a backup.
@@ -230,6 +235,11 @@ pub struct Set {
     pub status: String,
 }
 
+/// An administrator lists the services: what the API tells of their states is judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceList {}
+
 /// What must have come of it, besides what every run is judged by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -299,6 +309,7 @@ impl FaultEntry {
             self.read_only.clone().map(Fault::ReadOnly),
             self.crash.clone().map(Fault::Crash),
             self.skew.clone().map(Fault::Skew),
+            self.drift.clone().map(Fault::Drift),
             self.pause.clone().map(Fault::Pause),
             self.one_way.clone().map(Fault::OneWay),
             self.bandwidth.clone().map(Fault::Bandwidth),
@@ -326,6 +337,7 @@ impl StepEntry {
             self.import.clone().map(Step::Import),
             self.forget.clone().map(Step::Forget),
             self.snapshot.clone().map(Step::Snapshot),
+            self.service_list.clone().map(Step::ServiceList),
         ];
         kinds.into_iter().flatten().collect()
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod list;
+mod matrix;
 mod mutants;
 mod replay;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Replay(replay::Replay),
     /// Plant each known bug and show the scenario that turns red.
     Mutants(mutants::Mutants),
+    /// End every host at every step of every operation, and judge what becomes of it.
+    Matrix(matrix::Matrix),
 }
 
 /// Parses the arguments, runs the command, prints errors.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.execute(),
         Command::Replay(command) => command.execute(folder),
         Command::Mutants(command) => command.execute(folder),
+        Command::Matrix(command) => command.execute(folder),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -8,7 +8,7 @@ use clinker_model::verdict::Verdict;
 
 use super::{Exit, say, select};
 use crate::examine::examine;
-use crate::mutants::MUTANTS;
+use crate::mutants;
 
 #[derive(Args)]
 pub(super) struct Mutants {
@@ -21,7 +21,7 @@ impl Mutants {
         let entries = select::scenarios(folder)?;
         let (mut killed, mut survived) = (0, 0);
         for mutant in
-            MUTANTS.iter().filter(|mutant| self.pattern.as_deref().is_none_or(|part| mutant.name.contains(part)))
+            mutants::all().filter(|mutant| self.pattern.as_deref().is_none_or(|part| mutant.name.contains(part)))
         {
             let entry = entries.iter().find(|entry| entry.name == mutant.scenario);
             let entry = entry.with_context(|| format!("mutant {}: no scenario {}", mutant.name, mutant.scenario))?;

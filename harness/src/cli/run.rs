@@ -46,7 +46,7 @@ pub(super) struct Run {
     out: PathBuf,
 }
 
-fn default_jobs(engine: Engine) -> u16 {
+pub(super) fn default_jobs(engine: Engine) -> u16 {
     if engine == Engine::Real {
         return 64;
     }

@@ -130,6 +130,10 @@ impl Checker<'_> {
             Fault::Skew(skew) if skew.seconds.unsigned_abs() > MOST_SKEW => {
                 self.wrong(&path("seconds"), format!("`seconds` is at most {MOST_SKEW} (ten years) either way"));
             }
+            Fault::Drift(drift) if drift.ppm == 0 || drift.ppm.unsigned_abs() > MOST_DRIFT => {
+                let message = format!("`ppm` is at least 1 and at most {MOST_DRIFT} either way");
+                self.wrong(&path("ppm"), message);
+            }
             Fault::Lag(lag) if lag.by == Span::default() => self.wrong(&path("by"), "`by` 0s is no lag"),
             _ => self.link(index, fault),
         }
@@ -194,14 +198,16 @@ impl Checker<'_> {
 #[rustfmt::skip]
 const POINTS: &[&str] = &[
     "bus.acknowledge", "bus.cast", "bus.consume", "bus.notify",
-    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.backup_get",
-    "db.cleanup_list", "db.cleanup_one", "db.export_answer", "db.export_begin", "db.import_begin", "db.import_finish",
-    "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
+    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
+    "db.api_withdraw", "db.backup_get", "db.casts_sent", "db.casts_unsent", "db.cleanup_list", "db.cleanup_one",
+    "db.export_answer", "db.export_begin", "db.import_begin", "db.import_finish", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
     "db.service_list", "db.service_register", "db.temporary_drop", "db.temporary_save", "db.volume_create", "db.volume_get",
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
     "fs.sync_dir", "fs.write",
+    "http.delete", "http.get", "http.head", "http.list", "http.other", "http.post", "http.put",
     "net.connect",
+    "store.check", "store.delete", "store.discard_partial", "store.get", "store.list", "store.put", "store.put_container",
     "volumes.attach", "volumes.create_temporary", "volumes.delete_temporary", "volumes.detach",
 ];
 /// Hosts that others connect to, whatever the driver.
@@ -209,6 +215,9 @@ const SERVERS: &[&str] = &["db", "volume"];
 
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;
+
+/// Millionths; a clock that runs so slow still runs forward.
+const MOST_DRIFT: u64 = 500_000;
 
 fn needs_http(fault: &Fault) -> bool {
     matches!(

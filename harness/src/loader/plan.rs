@@ -131,7 +131,7 @@ fn steps(scenario: &Scenario) -> Result<Vec<PlannedStep>> {
     let planned = scenario.steps.iter().enumerate().map(|(index, entry)| {
         let mut kinds = entry.kinds();
         ensure!(kinds.len() == 1, "step {index} has {} kinds instead of one", kinds.len());
-        Ok(PlannedStep { at: entry.at, refused: entry.refused.clone(), step: kinds.remove(0) })
+        Ok(PlannedStep { at: entry.at, refused: entry.refused.clone(), maybe: entry.maybe, step: kinds.remove(0) })
     });
     planned.collect()
 }

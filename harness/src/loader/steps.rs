@@ -39,6 +39,9 @@ impl Checker<'_> {
             }
             if let Some(kind) = &entry.refused {
                 self.known(&["do", &index, "refused"], "kind of error", kind, &KINDS);
+                if entry.maybe {
+                    self.wrong(&["do", &index, "maybe"], "`maybe` leaves open what `refused` decides");
+                }
             }
             match kinds.as_slice() {
                 [] => self.wrong(&["do", &index], "this step has no kind, such as `create` or `restore`"),
@@ -80,7 +83,7 @@ impl Checker<'_> {
                 self.known(&path, "status for `reset_status`", &reset.status, &["available", "error"]);
             }
             Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
-            Step::Write(_) => {}
+            Step::Write(_) | Step::ServiceList(_) => {}
             Step::Set(set) => self.set(index, set, names),
             Step::Snapshot(snapshot) => drop(names.snapshots.insert(&snapshot.name)),
             Step::Forget(of) => self.created(&path, &of.backup, names),

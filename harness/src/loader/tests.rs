@@ -127,6 +127,14 @@ fn the_frame_is_checked() {
     check("\"swift-v3\"]", "\"swift-v3\"]\ncores.db = 0", "`db` has from 1 to 64 cores");
     check("\"swift-v3\"]", "\"swift-v3\"]\ncores.backup-host-2 = 1", "unknown host `backup-host-2`");
     check("\"swift-v3\"]", "\"swift-v3\"]\nbackup_hosts = 0", "`backup_hosts` is from 1 to 16");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nzone.backup-host-2 = \"az-2\"", "unknown backup host `backup-host-2`");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nzone.backup-host-1 = \"\"", "a zone has a name");
+    check("\"swift-v3\"]", "\"swift-v3\"]\nshared_disk = false", "no repository disk to share for swift, swift-v3");
+    check(
+        "[[fault]]",
+        "[[volume]]\nname = \"v\"\nhost = \"backup-host-3\"\n[[fault]]",
+        "unknown backup host `backup-host-3`",
+    );
     check("\"swift-v3\"]", "\"swift-v3\"]\ngeometry.chunk = \"10KiB\"", "chunk 10240 is not a multiple of block 4096");
     check("\"swift-v3\"]", "\"swift-v3\"]\nend = \"150s\"", "`end` 150s is before something asked for at 200s");
     check("[[fault]]", "[[volume]]\nname = \"v\"\nstatus = \"avalable\"\n[[fault]]", "did you mean `available`?");
@@ -302,7 +310,7 @@ fn the_reference_lists_every_fault_check_step_and_preset() {
     for checker in clinker_judge::CHECKERS {
         assert_eq!(rows("Checks", checker.name), 1, "check {}", checker.name);
     }
-    for step in ["create", "restore", "delete", "force_delete", "reset_status", "write", "set"] {
+    for step in ["create", "restore", "delete", "force_delete", "reset_status", "write", "set", "service_list"] {
         assert_eq!(rows("Steps", step), 1, "step {step}");
     }
     for name in presets::names() {

@@ -66,7 +66,7 @@ pub(super) fn no_health_check(parts: &mut Parts) {
 }
 
 /// Outcomes with one case changed.
-struct Altered(fn(Case, Outcome) -> Outcome);
+pub(super) struct Altered(pub fn(Case, Outcome) -> Outcome);
 
 impl Transitions for Altered {
     fn outcome(&self, case: Case) -> Outcome {

@@ -2,14 +2,21 @@
 //!
 //! A mutant substitutes one decision of the service or wraps one of its ports; there is no third way.
 
+mod blocking;
+mod crash;
 mod decisions;
+mod files;
 mod ports;
 mod services;
+mod timing;
+mod timing_table;
 mod volumes;
 
 use clinker_model::verdict::{Outcome, RunResult, Verdict};
 
 use crate::run::Parts;
+
+pub use crash::{CRASH_MUTANTS, CrashMutant};
 
 /// A planted bug with the scenario that must notice it.
 pub struct Mutant {
@@ -39,7 +46,12 @@ impl Mutant {
 }
 
 /// Every mutant.
-pub static MUTANTS: &[Mutant] = &[
+pub fn all() -> impl Iterator<Item = &'static Mutant> {
+    MUTANTS.iter().chain(timing_table::TIMING)
+}
+
+/// Those of operations, integrity and secrets.
+static MUTANTS: &[Mutant] = &[
     Mutant {
         name: "temporary-copy-leaks",
         about: "the temporary copy of a volume in use is never removed",
@@ -79,30 +91,6 @@ pub static MUTANTS: &[Mutant] = &[
         driver: "swift",
         checker: "attempts",
         plant: decisions::init_stops_at_first_failure,
-    },
-    Mutant {
-        name: "heartbeat-while-not-working",
-        about: "heartbeats go out although no attempt has succeeded",
-        scenario: "init/refused-at-start",
-        driver: "swift",
-        checker: "service_state",
-        plant: decisions::heartbeat_while_not_working,
-    },
-    Mutant {
-        name: "attempts-overlap",
-        about: "an attempt that was cut off runs on beside the next one",
-        scenario: "init/silent-at-start",
-        driver: "swift",
-        checker: "attempts",
-        plant: ports::attempts_overlap,
-    },
-    Mutant {
-        name: "interval-from-the-end",
-        about: "the interval is counted from the end of an attempt, so the grid drifts",
-        scenario: "init/silent-at-start",
-        driver: "swift",
-        checker: "attempts",
-        plant: decisions::interval_from_the_end,
     },
     Mutant {
         name: "no-health-check",
@@ -237,7 +225,15 @@ pub static MUTANTS: &[Mutant] = &[
         about: "a worker that starts cleans up what another worker of its host is doing",
         scenario: "services/worker-restarts",
         driver: "swift",
-        checker: "expectations",
+        checker: "placement",
         plant: services::clean_up_takes_the_neighbours_work,
+    },
+    Mutant {
+        name: "repeated-under-new-keys",
+        about: "a call whose answer was lost is repeated as a new one",
+        scenario: "database/restart-unanswered-note",
+        driver: "swift",
+        checker: "progress",
+        plant: services::repeated_under_new_keys,
     },
 ];

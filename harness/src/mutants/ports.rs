@@ -31,6 +31,9 @@ impl ChunkStore for SwallowsListing {
     fn geometry(&self) -> Geometry {
         self.0.geometry()
     }
+    fn host_bound(&self) -> bool {
+        self.0.host_bound()
+    }
     fn check_options(&self) -> Result<()> {
         self.0.check_options()
     }

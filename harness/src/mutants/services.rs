@@ -1,11 +1,20 @@
 //! Mutants of several services: where requests go, and what the workers of one host leave to each other.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
 
+use async_trait::async_trait;
+use clinker_env::{BoxStream, Env, Listener, Net};
+use clinker_manager::db::server::PORT as DATABASE;
 use clinker_manager::db::{ServiceView, Share};
 use clinker_manager::lifecycle::{Ended, Lifecycle, Next, Production, Timing};
 use clinker_manager::placement::{self, Need, Placement};
 use clinker_manager::state::ServiceState;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::run::Parts;
 
@@ -75,4 +84,57 @@ pub(super) fn clean_up_takes_the_neighbours_work(parts: &mut Parts) {
         }
     }
     parts.lifecycle = Arc::new(Bug);
+}
+
+/// A client that asks the database again under a new key.
+pub(super) fn repeated_under_new_keys(parts: &mut Parts) {
+    parts.env = |env| Env { net: Arc::new(Rekeying { inner: Arc::clone(&env.net), asked: Arc::default() }), ..env };
+}
+
+struct Rekeying {
+    inner: Arc<dyn Net>,
+    asked: Arc<AtomicU8>,
+}
+
+#[async_trait]
+impl Net for Rekeying {
+    async fn connect(&self, host: &str, port: u16) -> io::Result<BoxStream> {
+        let inner = self.inner.connect(host, port).await?;
+        if port != DATABASE {
+            return Ok(inner);
+        }
+        Ok(Box::new(RekeyingStream { inner, asked: Arc::clone(&self.asked) }))
+    }
+    async fn listen(&self, port: u16) -> io::Result<Box<dyn Listener>> {
+        self.inner.listen(port).await
+    }
+}
+
+struct RekeyingStream {
+    inner: BoxStream,
+    asked: Arc<AtomicU8>,
+}
+
+impl AsyncRead for RekeyingStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for RekeyingStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        const KEY: &[u8] = b"{\"key\":\"";
+        let mut line = data.to_vec();
+        if let Some(key) = line.strip_prefix(KEY).map(|rest| rest.len().min(3)) {
+            let asked = format!("{:03}", self.asked.fetch_add(1, Ordering::Relaxed));
+            line[KEY.len()..KEY.len() + key].copy_from_slice(&asked.as_bytes()[..key]);
+        }
+        Pin::new(&mut self.inner).poll_write(cx, &line)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
 }

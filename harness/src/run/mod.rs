@@ -3,10 +3,12 @@
 //! [`scene`] puts the hosts there, [`workload`] is what clients do, [`nemesis`] applies the faults, [`ports`] and
 //! [`volumes`] are the simulated outside of the service, [`logs`] turns log lines into records.
 
+mod gates;
 mod logs;
 mod names;
 mod nemesis;
 mod ports;
+mod progress;
 mod recorded;
 mod records;
 mod scene;
@@ -21,8 +23,10 @@ use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
+use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::placement::{self, Placement};
+use clinker_manager::state::{Ages, Monotonic};
 use clinker_manager::transitions::{Section5, Transitions};
 use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
@@ -31,8 +35,8 @@ use clinker_model::verdict::FaultResult;
 use clinker_model::{FaultId, History};
 use clinker_world::trace::Trace;
 use clinker_world::{
-    RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError, require_tokio_unstable,
-    run_isolated,
+    Passed, RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError,
+    require_tokio_unstable, run_isolated,
 };
 
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
@@ -47,6 +51,10 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    /// Wraps the database's port, of backup hosts and of the API.
+    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
+    /// The clock on which the database takes ages.
+    pub ages: Arc<dyn Ages>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -61,6 +69,8 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            db: |db| db,
+            ages: Arc::new(Monotonic),
             env: |env| env,
         }
     }
@@ -76,6 +86,8 @@ pub struct Run {
     pub trace: Trace,
     /// Real time that each host's code has run, if [`Watch::accounted`].
     pub spent: Vec<(String, Duration)>,
+    /// The crash points that its processes have passed, if [`Watch::points`].
+    pub points: Vec<Passed>,
     pub faults: Vec<FaultResult>,
     pub virtual_time: Duration,
 }
@@ -106,6 +118,8 @@ pub struct Watch {
     pub tracing: Tracing,
     /// How long each host's code really ran, for a bench.
     pub accounted: bool,
+    /// Which crash points are passed, and when.
+    pub points: bool,
 }
 
 /// As [`play`], with more to see.
@@ -134,6 +148,9 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let scene = scene::Scene::build(&mut world, plan, parts)?;
+    if watch.points {
+        world.fabric().gates().record();
+    }
     nemesis::drive(&mut world, plan, &scene)?;
     scene.record_end();
     let virtual_time = world.now();
@@ -157,6 +174,7 @@ fn play_in(mut world: impl World, plan: &Plan, parts: &Parts, watch: Watch) -> R
         hash: journal.hash(),
         events: journal.events(),
         spent: world.spent(),
+        points: world.fabric().gates().take_passed(),
         trace: if watch.tracing == Tracing::Kept { journal.trace() } else { Trace::default() },
         history: History { header, records: journal.take_records() },
         virtual_time,

@@ -1,10 +1,10 @@
 //! What scenarios call backups and volumes, with the ids behind the names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use clinker_manager::record::Record;
-use clinker_model::plan::PlannedVolume;
+use clinker_model::plan::{PlannedVolume, Step};
 
 /// Names in use; backups and new volumes join as the workload makes them.
 pub(super) struct Names {
@@ -12,6 +12,8 @@ pub(super) struct Names {
     volumes: Mutex<BTreeMap<String, String>>,
     records: Mutex<BTreeMap<String, Record>>,
     snapshots: Mutex<BTreeMap<String, String>>,
+    /// Backups whose create went down with the API's process before it was made.
+    lost: Mutex<BTreeSet<String>>,
 }
 
 impl Names {
@@ -22,6 +24,7 @@ impl Names {
             volumes: Mutex::new(volumes),
             records: Mutex::default(),
             snapshots: Mutex::default(),
+            lost: Mutex::default(),
         }
     }
 
@@ -37,6 +40,23 @@ impl Names {
 
     pub fn add_backup(&self, name: &str, id: &str) {
         self.backups.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    pub fn lose_backup(&self, name: &str) {
+        self.lost.lock().expect("no panic while the lock is held").insert(name.to_owned());
+    }
+
+    /// Whether a step needs a backup that never came to be.
+    pub fn is_lost(&self, step: &Step) -> bool {
+        let name = match step {
+            Step::Restore(restore) => &restore.backup,
+            Step::Delete(of) | Step::ForceDelete(of) | Step::Forget(of) => &of.backup,
+            Step::Export(export) => &export.backup,
+            Step::ResetStatus(reset) => &reset.backup,
+            Step::Import(_) | Step::Snapshot(_) => return false,
+            Step::Create(_) | Step::Write(_) | Step::Set(_) | Step::ServiceList(_) => return false,
+        };
+        self.lost.lock().expect("no panic while the lock is held").contains(name)
     }
 
     pub fn add_volume(&self, name: &str, id: &str) {

@@ -22,11 +22,12 @@ use clinker_model::fault::Fault;
 use clinker_model::plan::{Plan, PlannedVolume, Step};
 use clinker_model::record::Import;
 use clinker_model::{Entry, FaultTarget, Journal};
-use clinker_world::{BoxError, SimDisk, SimJournal, Software, SoftwareFuture, World};
-use tokio::time::Instant;
+use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFuture, World};
 
+use super::gates::{GatedExecutor, GatedStore};
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
+use super::progress::Progress;
 use super::records::{CommitRecorder, EventRecorder};
 use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
@@ -104,25 +105,27 @@ impl Scene {
                 scene.add_backup_host(world, parts, Process { number, worker }, disk)?;
             }
         }
-        scene.add_api(world, tokens)?;
+        scene.add_api(world, parts, tokens)?;
         Ok(scene)
     }
 
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
         let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
+        let ages = Arc::clone(&parts.ages);
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
-        let zone = default_zone(&self.options);
+        let (zone, gate) = (default_zone(&self.options), world.gate(DB_HOST));
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
-            let (placement, zone) = (Arc::clone(&placement), zone.clone());
+            let (placement, ages) = (Arc::clone(&placement), Arc::clone(&ages));
+            let (zone, gate) = (zone.clone(), gate.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
                     let store = Store::open(connection, env.clone(), transitions, Some(log))?;
-                    let mut store = store.placing(placement);
+                    let mut store = store.placing(placement).with_ages(ages);
                     for volume in &plan.volumes {
                         store.apply(seed_request(&env, volume, plan.gib.0, &zone))?;
                     }
@@ -130,7 +133,8 @@ impl Scene {
                     let _ = cell.set(Arc::new(Mutex::new(store)));
                 }
                 let store = Arc::clone(cell.get().expect("set above"));
-                db::server::serve(store, env).await.map_err(BoxError::from)
+                let gated = Arc::new(GatedExecutor { inner: store, gate });
+                db::server::serve(gated, env).await.map_err(BoxError::from)
             }
         })
     }
@@ -211,10 +215,10 @@ impl Scene {
             let bus = BusClient::new(env.clone(), COLLECTOR_HOST).consuming_as(&name);
             let ports = Ports {
                 worker: process.worker,
-                db: Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }),
+                db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
                 volumes: (parts.volumes)(Arc::new(volumes)),
-                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder),
+                drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
             };
@@ -223,16 +227,24 @@ impl Scene {
         })
     }
 
-    fn add_api(&self, world: &mut dyn World, tokens: Option<Arc<TokenRegistry>>) -> Result<(), RunError> {
-        let signals = world.signals();
+    fn add_api(
+        &self,
+        world: &mut dyn World,
+        parts: &Parts,
+        tokens: Option<Arc<TokenRegistry>>,
+    ) -> Result<(), RunError> {
+        let (signals, gate) = (world.signals(), world.gate(API_HOST));
+        let progress = Arc::new(Progress::default());
+        let db_port = parts.db;
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
-            let db = Arc::new(DbClient::new(env.clone(), DB_HOST));
-            let bus = Arc::new(BusClient::new(env.clone(), COLLECTOR_HOST));
+            let db = db_port(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() }));
+            let bus = Arc::new(GatedBus { inner: BusClient::new(env.clone(), COLLECTOR_HOST), gate: gate.clone() });
+            let client = Arc::new(DbClient::new(env.clone(), DB_HOST));
             let workload = Workload {
-                api: Api::new(env.clone(), API_HOST, &options, db.clone(), bus),
-                db,
+                api: Api::new(env.clone(), API_HOST, &options, db, bus),
+                db: client,
                 env,
                 plan: Arc::clone(&plan),
                 names: Arc::clone(&names),
@@ -240,7 +252,8 @@ impl Scene {
                 tokens: tokens.clone(),
                 zone: default_zone(&options),
                 journal: Arc::clone(&journal),
-                start: Instant::now(),
+                start: progress.start(journal.now()),
+                progress: Arc::clone(&progress),
             };
             let signals = signals.clone();
             async move {
@@ -380,9 +393,11 @@ fn driver_factory(
     env: Env,
     parts: Parts,
     recorder: Recorder,
+    gate: Gate,
 ) -> clinker_manager::service::DriverFactory {
     Arc::new(move || {
-        let store = (parts.store)(registry::store(&options, &env)?);
+        let inner = registry::store(&options, &env)?;
+        let store = (parts.store)(Arc::new(GatedStore { inner, gate: gate.clone() }));
         let driver = ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine));
         let recorded: Arc<dyn BackupDriver> = Arc::new(RecordedDriver {
             inner: Arc::new(driver),

@@ -61,6 +61,7 @@ fn add_swift(world: &mut dyn World, driver: &str, journal: &Arc<SimJournal>) -> 
     };
     let mut servers = Servers::default();
     let swift = SwiftFake::new(config, Arc::clone(&tokens), journal.clone());
+    swift.set_points(Arc::new(world.gate("swift")));
     servers.targets.insert("swift".to_owned(), swift.clone());
     add(world, "swift", move |env| {
         let swift = Arc::clone(&swift);
@@ -103,6 +104,7 @@ fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>) -> Result<Servers, R
     let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
     let mut servers = Servers::default();
     let server = S3Fake::new(config, journal.clone());
+    server.set_points(Arc::new(world.gate("s3")));
     servers.targets.insert("s3".to_owned(), server.clone());
     add(world, "s3", move |env| {
         let server = Arc::clone(&server);

@@ -8,10 +8,10 @@ use clinker_drivers::{Error, RequestContext, Secret};
 use clinker_env::Env;
 use clinker_fakes::TokenRegistry;
 use clinker_manager::api::{Api, NewBackup};
-use clinker_manager::db::{Call, Db, RestoreTarget};
+use clinker_manager::db::{Call, Db, Dump, RestoreTarget, ServiceView, ask};
 use clinker_manager::model::{BackupRow, BackupStatus, VolumeRow, VolumeStatus};
 use clinker_manager::state::ServiceState;
-use clinker_model::history::Phase;
+use clinker_model::history::{Failure, Phase};
 use clinker_model::plan::{Plan, PlannedStep, Step};
 use clinker_model::scenario::{Create, Restore};
 use clinker_model::{Entry, Journal};
@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::names::Names;
 use super::ports::failure;
+use super::progress::Progress;
 use super::scene::{PROJECT, USER};
 use super::volumes::Devices;
 
@@ -41,6 +42,7 @@ pub(super) struct Workload {
     pub zone: String,
     pub journal: Arc<SimJournal>,
     pub start: Instant,
+    pub progress: Arc<Progress>,
 }
 
 impl Workload {
@@ -55,14 +57,41 @@ impl Workload {
 
     /// Does every step, then waits until all is at rest and every time that the plan speaks of has passed.
     async fn work(&self) {
-        for (number, planned) in self.plan.steps.iter().enumerate() {
+        if let Some(lost) = self.progress.lost_step() {
+            self.ask_after(lost).await;
+        }
+        for (number, planned) in self.plan.steps.iter().enumerate().skip(self.progress.next()) {
             self.wait_for_turn(number, planned).await;
+            self.progress.begin();
             self.step(number, planned).await;
+            self.progress.end();
         }
         for backup in self.names.backups() {
             self.wait_for_rest(&backup).await;
         }
         sleep_until(self.start + self.last_time()).await;
+    }
+
+    /// The API's process went away with a step: its outcome is unknown, but a backup that came of it is there to be found.
+    async fn ask_after(&self, number: usize) {
+        let step = &self.plan.steps[number].step;
+        self.note(number, step.name(), Phase::Info, Value::Null, None);
+        let Step::Create(create) = step else { return };
+        while self.api.register().await.is_err() {
+            sleep(LOOK).await;
+        }
+        loop {
+            let dump: Result<Dump, Error> = ask(self.db.as_ref(), Call::Dump).await;
+            if let Ok(dump) = dump {
+                let made = dump.backups.iter().find(|row| row["display_name"] == *create.name);
+                match made.and_then(|row| row["id"].as_str()) {
+                    Some(id) => self.names.add_backup(&create.name, id),
+                    None => self.names.lose_backup(&create.name),
+                }
+                return;
+            }
+            sleep(LOOK).await;
+        }
     }
 
     async fn wait_for_turn(&self, number: usize, planned: &PlannedStep) {
@@ -124,17 +153,19 @@ impl Workload {
     }
 
     async fn step(&self, number: usize, planned: &PlannedStep) {
-        let op = planned.step.name().to_owned();
+        let op = planned.step.name();
         let arguments = serde_json::to_value(&planned.step).unwrap_or(Value::Null);
-        let note = |phase, value, failure| {
-            let entry = Entry::Op { phase, step: number, op: op.clone(), value, failure };
-            self.journal.record("api", entry);
-        };
-        note(Phase::Invoke, arguments, None);
+        self.note(number, op, Phase::Invoke, arguments, None);
         match self.perform(&planned.step).await {
-            Ok(value) => note(Phase::Ok, value, None),
-            Err(error) => note(Phase::Fail, Value::Null, Some(failure(&error))),
+            Ok(value) => self.note(number, op, Phase::Ok, value, None),
+            // What never came to be cannot be asked anything.
+            Err(_) if self.names.is_lost(&planned.step) => self.note(number, op, Phase::Info, Value::Null, None),
+            Err(error) => self.note(number, op, Phase::Fail, Value::Null, Some(failure(&error))),
         }
+    }
+
+    fn note(&self, step: usize, op: &str, phase: Phase, value: Value, failure: Option<Failure>) {
+        self.journal.record("api", Entry::Op { phase, step, op: op.to_owned(), value, failure });
     }
 
     async fn perform(&self, step: &Step) -> Result<Value, Error> {
@@ -157,6 +188,11 @@ impl Workload {
                 let id = self.names.volume(&write.volume).map_err(unknown)?;
                 self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
                 Ok(json!({ "volume_id": id }))
+            }
+            Step::ServiceList(_) => {
+                let listed = self.api.services().await?;
+                let told = |view: &ServiceView| json!({ "id": view.row.id, "state": view.state });
+                Ok(json!({ "services": listed.iter().map(told).collect::<Vec<Value>>() }))
             }
             Step::Set(set) => {
                 if let Some(name) = &set.backup {

@@ -55,6 +55,7 @@ pub fn outcome(case: &Case) -> Outcome {
         working: case.working,
         status: case.status.as_deref().and_then(BackupStatus::parse),
         running_here: Vec::new(),
+        cast: None,
     }));
     let begun: Begun = serde_json::from_value(begun).unwrap();
     assert!(begun.ended.is_some(), "the request was accepted: {case:?}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clinker_env::{Env, Tasks};
 use clinker_model::{Fault, FaultId};
 
-use crate::clock::{SimClock, Skews};
+use crate::clock::{Off, SimClock, Skews};
 use crate::cpu::SimCpu;
 use crate::disk::SimDisk;
 use crate::gate::Gates;
@@ -160,7 +160,11 @@ impl Fabric {
             }
             Fault::Skew(skew) => {
                 self.known(&skew.host)?;
-                self.skews.begin(id, &skew.host, skew.seconds);
+                self.skews.begin(id, &skew.host, Off::By(skew.seconds));
+            }
+            Fault::Drift(drift) => {
+                self.known(&drift.host)?;
+                self.skews.begin(id, &drift.host, Off::Drifting { since: self.now(), ppm: drift.ppm });
             }
             Fault::Crash(crash) => {
                 self.known(&crash.host)?;

@@ -4,12 +4,14 @@
 //! although an engine with ticks ends the process only at the end of the tick.
 
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use clinker_model::fault::When;
-use clinker_model::{FaultId, Journal as _};
+use clinker_model::{FaultId, Journal as _, Points};
 
 use crate::journal::SimJournal;
 use crate::world::{Signal, Signals};
@@ -22,6 +24,19 @@ struct Inner {
     journal: Arc<SimJournal>,
     signals: Signals,
     hosts: Mutex<BTreeMap<String, Arc<State>>>,
+    /// What has been passed, while that is recorded.
+    passed: Mutex<Option<Vec<Passed>>>,
+}
+
+/// A point that a host has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Virtual time.
+    pub at: Duration,
+    pub host: String,
+    /// `<port>.<call>`
+    pub point: String,
+    pub when: When,
 }
 
 /// The crash points of one host. Cheap to clone.
@@ -46,11 +61,34 @@ struct Armed {
 
 impl Gates {
     pub(crate) fn new(journal: Arc<SimJournal>, signals: Signals) -> Gates {
-        Gates(Arc::new(Inner { journal, signals, hosts: Mutex::default() }))
+        Gates(Arc::new(Inner { journal, signals, hosts: Mutex::default(), passed: Mutex::default() }))
     }
 
     pub fn gate(&self, host: &str) -> Gate {
         Gate { state: self.state(host), gates: self.clone() }
+    }
+
+    /// From here on every pass is kept.
+    pub fn record(&self) {
+        self.passed().get_or_insert_default();
+    }
+
+    /// What has been passed since [`Gates::record`], in order.
+    pub fn take_passed(&self) -> Vec<Passed> {
+        self.passed().take().unwrap_or_default()
+    }
+
+    fn passed(&self) -> MutexGuard<'_, Option<Vec<Passed>>> {
+        self.0.passed.lock().expect("no panic while the lock is held")
+    }
+
+    fn note(&self, host: &str, point: &str, when: When) {
+        if self.passed().is_none() {
+            return;
+        }
+        let at = self.0.journal.now();
+        let passed = Passed { at, host: host.to_owned(), point: point.to_owned(), when };
+        self.passed().get_or_insert_default().push(passed);
     }
 
     fn state(&self, host: &str) -> Arc<State> {
@@ -88,6 +126,9 @@ impl Gate {
 
     /// Passes a point: `<port>.<call>` before or after the call. Never returns when the process ends here.
     pub async fn pass(&self, port_call: &str, when: When) {
+        if !self.is_parked() {
+            self.gates.note(self.host(), port_call, when);
+        }
         if !self.is_parked()
             && let Some(fault) = self.fires(port_call, when)
         {
@@ -124,5 +165,11 @@ impl Gate {
             armed.remove(&id);
         }
         fired
+    }
+}
+
+impl Points for Gate {
+    fn pass<'a>(&'a self, point: &'a str, when: When) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(Gate::pass(self, point, when))
     }
 }

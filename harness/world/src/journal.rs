@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use clinker_model::history::FaultPhase;
 use clinker_model::{Entry, FaultId, Journal, Record};
@@ -106,6 +107,11 @@ impl SimJournal {
             let hash = if payload.is_empty() { 0 } else { xxh3_64(payload) };
             self.event(host, kind, conn, payload.len() as u64, hash);
         }
+    }
+
+    /// Virtual time since the start of the run.
+    pub fn now(&self) -> Duration {
+        self.time.now()
     }
 
     fn t_ns(&self) -> u64 {

@@ -31,7 +31,7 @@ mod world;
 
 pub use disk::SimDisk;
 pub use fabric::Fabric;
-pub use gate::{Gate, Gates};
+pub use gate::{Gate, Gates, Passed};
 pub use host::current_host;
 pub use isolate::{require_tokio_unstable, run_isolated};
 pub use journal::SimJournal;

@@ -3,6 +3,7 @@
 //! [`sqlite::Store`] executes calls; [`server`] and [`client`] carry them over the network as JSON lines.
 
 mod api;
+mod casts;
 mod cleanup;
 pub mod client;
 mod operation;
@@ -24,6 +25,7 @@ use crate::notify::Attempt;
 use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
+pub use casts::{ApiRequest, Outgoing, Sender};
 pub use service::service_id;
 pub use sqlite::{Change, Commit, CommitLog, Queued};
 
@@ -120,6 +122,21 @@ pub enum Call {
     ApiWithdraw {
         /// The key of that call.
         withdrawn: String,
+    },
+    /// One of the four calls above and the cast that follows from it, in one transaction. → [`Deleted`]; null if a later
+    /// process of that API has started, and nothing has changed
+    Api(Box<ApiRequest>),
+    /// A process of an API host starts: requests of its predecessors that still come are void.
+    ApiStarted {
+        sender: Sender,
+    },
+    /// → `Vec<Outgoing>`, oldest first: what the API on `host` has not handed to the bus
+    CastsUnsent {
+        host: String,
+    },
+    /// The bus has these.
+    CastsSent {
+        ids: Vec<String>,
     },
 
     /// → [`Begun`]
@@ -223,6 +240,7 @@ impl Call {
                 | Call::WorkOf { .. }
                 | Call::WorkElsewhere { .. }
                 | Call::OutboxFetch { .. }
+                | Call::CastsUnsent { .. }
                 | Call::BackupGet { .. }
                 | Call::VolumeGet { .. }
                 | Call::Dump
@@ -244,6 +262,10 @@ impl Call {
             Call::Record(call) => call.name(),
             Call::Source(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
+            Call::Api(asked) => asked.request.name(),
+            Call::ApiStarted { .. } => "api_started",
+            Call::CastsUnsent { .. } => "casts_unsent",
+            Call::CastsSent { .. } => "casts_sent",
             Call::OpBegin(_) => "op_begin",
             Call::OpSaveLocation { .. } => "op_save_location",
             Call::OpStatus { .. } => "op_status",
@@ -333,6 +355,9 @@ pub struct Begin {
     pub status: Option<BackupStatus>,
     /// What else this manager is doing with the backup. Whatever is open beside it has lost its process.
     pub running_here: Vec<Operation>,
+    /// Id of the cast that asks for it: one that comes again, be it to another process, begins nothing.
+    #[serde(default)]
+    pub cast: Option<String>,
 }
 
 /// Answer of [`Call::OpBegin`].
@@ -340,6 +365,9 @@ pub struct Begin {
 pub struct Begun {
     /// The request has ended here already; its events are out.
     pub ended: Option<Case>,
+    /// The cast has been begun before: there is nothing to do.
+    #[serde(default)]
+    pub again: bool,
     pub backup: BackupRow,
     /// The source or target.
     pub volume: Option<VolumeRow>,
@@ -436,6 +464,15 @@ pub struct Request {
 pub enum Answer {
     Ok(Value),
     Err(WireError),
+}
+
+impl From<Answer> for Result<Value> {
+    fn from(answer: Answer) -> Result<Value> {
+        match answer {
+            Answer::Ok(value) => Ok(value),
+            Answer::Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// An [`Error`] without its source.

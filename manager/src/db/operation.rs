@@ -26,6 +26,13 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
+        // What is still open although it has begun goes on: a worker has lost its process to another one.
+        if let Some(cast) = &begin.cast
+            && !self.begins(cast)?
+            && !backup.open_events.contains(&operation)
+        {
+            return Ok(Begun { ended: None, again: true, backup, volume: None, chain: Vec::new() });
+        }
         // A delete that another host began and did not end goes on here.
         if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
             self.emit(&begin.host, Event::start(operation, &backup))?;
@@ -42,7 +49,7 @@ impl Tx<'_> {
         if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
             self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
             let volume = self.volume_of(operation, &backup)?;
-            return Ok(Begun { ended: Some(case), backup, volume, chain: Vec::new() });
+            return Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() });
         }
         if operation == Operation::Create {
             backup.availability_zone.get_or_insert_with(|| begin.availability_zone.clone());
@@ -52,21 +59,21 @@ impl Tx<'_> {
             self.release_unbegun(&mut backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
-            return Ok(Begun { ended: Some(Case::ResetOk), backup, volume: None, chain: Vec::new() });
+            return Ok(Begun { ended: Some(Case::ResetOk), again: false, backup, volume: None, chain: Vec::new() });
         }
         // What is removed needs no ancestors; an imported backup may lack them.
         let chain = if operation == Operation::Delete { Ok(Vec::new()) } else { self.chain(&backup) };
         match chain {
             Ok(chain) => {
                 self.save_backup(&mut backup)?;
-                Ok(Begun { ended: None, backup, volume, chain })
+                Ok(Begun { ended: None, again: false, backup, volume, chain })
             }
             Err(error) => {
                 let case = ending(operation, backup.status, true);
                 let reason = error.during(method_of(operation)).to_string();
                 self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
                 let volume = self.volume_of(operation, &backup)?;
-                Ok(Begun { ended: Some(case), backup, volume, chain: Vec::new() })
+                Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() })
             }
         }
     }

@@ -11,10 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Request};
+use super::{Answer, Call, Request, WireError, casts};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
 use crate::placement::{Placement, Production};
+use crate::state::{Ages, Monotonic};
 use crate::transitions::Transitions;
 use crate::{Error, Kind, Result};
 
@@ -22,7 +23,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS services (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
     availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
-    last_heartbeat INTEGER, attempt INTEGER NOT NULL, host_bound BOOLEAN NOT NULL);
+    last_heartbeat INTEGER, attempt INTEGER NOT NULL, updated_at TEXT, host_bound BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS backups (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
@@ -95,6 +96,7 @@ pub struct Store {
     transitions: Arc<dyn Transitions>,
     placement: Arc<dyn Placement>,
     log: Option<Arc<dyn CommitLog>>,
+    ages: Arc<dyn Ages>,
     /// The database's clock at boot: the last stamp stored before (D1).
     base: u64,
     boot: tokio::time::Instant,
@@ -111,15 +113,20 @@ impl Store {
         log: Option<Arc<dyn CommitLog>>,
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.execute_batch(SCHEMA).map_err(sql)?;
-        let placement = Arc::new(Production);
+        connection.execute_batch(SCHEMA).and_then(|()| connection.execute_batch(casts::SCHEMA)).map_err(sql)?;
+        let (placement, ages) = (Arc::new(Production), Arc::new(Monotonic));
         let boot = tokio::time::Instant::now();
-        Ok(Store { connection, env, transitions, placement, log, base: 0, boot, swept: 0 })
+        Ok(Store { connection, env, transitions, placement, log, ages, base: 0, boot, swept: 0 })
     }
 
     /// The same with another choice of hosts: how a planted bug gets in.
     pub fn placing(self, placement: Arc<dyn Placement>) -> Store {
         Store { placement, ..self }
+    }
+
+    /// The same with another clock for ages: likewise.
+    pub fn with_ages(self, ages: Arc<dyn Ages>) -> Store {
+        Store { ages, ..self }
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
@@ -142,11 +149,12 @@ impl Store {
 
     /// Executes a call, once per key; a repetition gets the first answer.
     pub fn apply(&mut self, request: Request) -> Result<Value> {
-        let now = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let monotonic = self.base + u64::try_from(self.boot.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = self.ages.now(monotonic, self.env.clock.as_ref());
         let transaction = Work::begin(&self.connection)?;
         let repeatable = request.call.is_repeatable();
         if !repeatable && let Some(answer) = applied(&self.connection, &request.key)? {
-            return Ok(answer);
+            return answer.into();
         }
         let name = request.call.name();
         let mut tx = Tx {
@@ -160,10 +168,16 @@ impl Store {
             outbox: Vec::new(),
             rows: RefCell::default(),
         };
-        let answer = tx.execute(request.call).map_err(|error| error.during(name))?;
+        let answer = match tx.execute(request.call) {
+            Ok(answer) => answer,
+            Err(error) => {
+                drop(transaction);
+                return Err(self.refuse(&request.key, repeatable, now, error.during(name)));
+            }
+        };
         let commit = Commit { call: name, changes: tx.changes, outbox: tx.outbox };
         if !repeatable && (!commit.changes.is_empty() || !commit.outbox.is_empty()) {
-            remember(&self.connection, &request.key, now, &answer)?;
+            remember(&self.connection, &request.key, now, &Answer::Ok(answer.clone()))?;
             if now >= self.swept.saturating_add(SWEEP) {
                 self.swept = now;
                 forget(&self.connection, now)?;
@@ -174,6 +188,18 @@ impl Store {
             log.committed(commit);
         }
         Ok(answer)
+    }
+
+    /// A refusal stands, too: whoever did not hear it and asks again, in a world that has moved on, hears the same.
+    fn refuse(&self, key: &str, repeatable: bool, now: u64, error: Error) -> Error {
+        if repeatable || error.kind == Kind::Internal {
+            return error;
+        }
+        let refusal = WireError::from(error);
+        match remember(&self.connection, key, now, &Answer::Err(refusal.clone())) {
+            Ok(()) => refusal.into(),
+            Err(error) => error,
+        }
     }
 }
 
@@ -211,7 +237,7 @@ impl Drop for Work<'_> {
     }
 }
 
-fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
+fn applied(connection: &Connection, key: &str) -> Result<Option<Answer>> {
     let answer: Option<String> = connection
         .prepare_cached("SELECT answer FROM applied WHERE key = ?1")
         .and_then(|mut statement| statement.query_row([key], |row| row.get(0)).optional())
@@ -219,19 +245,22 @@ fn applied(connection: &Connection, key: &str) -> Result<Option<Value>> {
     answer.map(|text| serde_json::from_str(&text).map_err(shape)).transpose()
 }
 
-fn remember(connection: &Connection, key: &str, now: u64, answer: &Value) -> Result<()> {
+fn remember(connection: &Connection, key: &str, now: u64, answer: &Answer) -> Result<()> {
+    let answer = serde_json::to_string(answer).map_err(shape)?;
     connection
         .prepare_cached("INSERT INTO applied VALUES (?1, ?2, ?3)")
-        .and_then(|mut statement| statement.execute((key, now, answer.to_string())))
+        .and_then(|mut statement| statement.execute((key, now, answer)))
         .map_err(sql)?;
     Ok(())
 }
 
 fn forget(connection: &Connection, now: u64) -> Result<()> {
-    connection
-        .prepare_cached("DELETE FROM applied WHERE at < ?1")
-        .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
-        .map_err(sql)?;
+    for old in ["DELETE FROM applied WHERE at < ?1", "DELETE FROM casts WHERE at < ?1 AND sent AND begun"] {
+        connection
+            .prepare_cached(old)
+            .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
+            .map_err(sql)?;
+    }
     Ok(())
 }
 
@@ -252,7 +281,7 @@ pub(super) struct Tx<'a> {
 }
 
 impl Tx<'_> {
-    fn execute(&mut self, call: Call) -> Result<Value> {
+    pub fn execute(&mut self, call: Call) -> Result<Value> {
         match call {
             Call::ServiceRegister { .. }
             | Call::ServiceAttempt { .. }
@@ -264,6 +293,9 @@ impl Tx<'_> {
             Call::Record(call) => self.records(call),
             Call::Source(call) => self.source(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
+            Call::Api(_) | Call::ApiStarted { .. } | Call::CastsUnsent { .. } | Call::CastsSent { .. } => {
+                self.casts(call)
+            }
             Call::OpBegin(begin) => to_json(self.begin(begin)?),
             Call::OpFinish(finish) => to_json(self.finish(finish)?),
             Call::OpSaveLocation { .. } | Call::OpStatus { .. } | Call::OpProgress { .. } => self.running(call),
@@ -295,10 +327,14 @@ impl Tx<'_> {
 
     /// A call that still comes under this key finds it answered.
     fn withdraw(&self, key: &str) -> Result<Value> {
-        if let Some(answer) = applied(self.sql, key)? {
-            return Ok(answer);
+        match applied(self.sql, key)? {
+            Some(Answer::Ok(answer)) => return Ok(answer),
+            Some(Answer::Err(_)) => {}
+            None => {
+                let withdrawn = Error::new(Kind::Cancelled, "the call was withdrawn");
+                remember(self.sql, key, self.now, &Answer::Err(withdrawn.into()))?;
+            }
         }
-        remember(self.sql, key, self.now, &Value::Null)?;
         Ok(Value::Null)
     }
 
@@ -320,7 +356,13 @@ impl Tx<'_> {
     }
 
     pub fn save_service(&mut self, row: &ServiceRow) -> Result<()> {
-        self.save("services", &row.id, row)
+        let row = ServiceRow { updated_at: Some(self.host_time()), ..row.clone() };
+        self.save("services", &row.id, &row)
+    }
+
+    /// The wall clock of the database's own host.
+    pub fn host_time(&self) -> Stamp {
+        Stamp(self.env.clock.now())
     }
 
     /// Puts a notification into the outbox; its `message_id` is final.
@@ -411,8 +453,8 @@ enum Column {
 impl Column {
     fn named(name: &str) -> Column {
         match name {
-            "working" | "host_bound" | "ended" | "deleted" | "delivered" => Column::Boolean,
-            "open_events" | "message" | "answer" | "hosts" => Column::Json,
+            "working" | "host_bound" | "ended" | "deleted" | "delivered" | "sent" | "begun" => Column::Boolean,
+            "open_events" | "message" | "answer" | "method" | "hosts" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -459,7 +501,20 @@ mod tests {
     fn a_columns_name_tells_its_declared_type() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "snapshots", "records", "outbox", "work", "applied", "clock"] {
+        connection.execute_batch(casts::SCHEMA).unwrap();
+        for table in [
+            "services",
+            "backups",
+            "volumes",
+            "snapshots",
+            "records",
+            "outbox",
+            "work",
+            "applied",
+            "clock",
+            "casts",
+            "senders",
+        ] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -37,7 +37,7 @@ impl Tx<'_> {
         if let Some(taken) = self.taken(backup_id, *operation)?.filter(|taken| taken.host == *host) {
             let elsewhere = taken.worker != *worker;
             let runs = !taken.ended && elsewhere && self.is_up(host, taken.worker, *service_down_time)?;
-            if runs || taken.ended && elsewhere && taken.cast_id == *cast_id {
+            if runs || taken.ended && taken.cast_id == *cast_id {
                 return Ok(false);
             }
         }

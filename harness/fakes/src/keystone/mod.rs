@@ -17,7 +17,6 @@ use clinker_model::{Fault, FaultId, FaultTarget, Journal, StoredObject};
 use serde_json::json;
 
 use crate::answer::{Answer, python_json};
-use crate::faults::FaultTable;
 use crate::server::{self, Core, Protocol, Request};
 use crate::stamp::http_date;
 use crate::tokens::{FERNET_LIFE, TokenRegistry};
@@ -96,7 +95,7 @@ pub struct KeystoneFake {
 
 impl KeystoneFake {
     pub fn new(config: KeystoneConfig, tokens: Arc<TokenRegistry>, journal: Arc<dyn Journal>) -> Arc<KeystoneFake> {
-        let core = Core { host: config.host.clone(), journal, faults: FaultTable::default() };
+        let core = Core::new(&config.host, journal);
         Arc::new(KeystoneFake { core, config, registry: tokens })
     }
 

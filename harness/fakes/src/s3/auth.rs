@@ -12,8 +12,9 @@ use super::{Key, S3Fake};
 use crate::server::Request;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const PATH: AsciiSet = UNRESERVED.remove(b'/');
+/// What stays as it is in a query's encoding, and in a path's.
+pub(super) const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const PATH: AsciiSet = UNRESERVED.remove(b'/');
 const PAYLOAD: &str = "x-amz-content-sha256";
 const DATE: &str = "x-amz-date";
 

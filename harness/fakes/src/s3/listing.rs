@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::S3Fake;
+use super::auth::{PATH, UNRESERVED};
 use super::bucket::{XMLNS, held};
 use super::pages::{Refusal, declaration, element};
 use super::route::query;
@@ -13,10 +14,6 @@ use crate::answer::Answer;
 use crate::disk::Entry;
 use crate::server::Request;
 use crate::stamp::Stamp;
-
-/// What names keep when they are asked for encoded; s3api keeps slashes too, and RGW leaves the prefix as it is.
-const KEPT: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-const KEPT_BY_S3API: AsciiSet = KEPT.remove(b'/');
 
 struct Params {
     prefix: String,
@@ -73,12 +70,12 @@ impl S3Fake {
         format!("<Contents>{key}{date}{etag}{size}<StorageClass>STANDARD</StorageClass>{kind}</Contents>")
     }
 
-    /// A name as the request wants it.
+    /// A name as the request wants it. Encoded, s3api keeps its slashes, and RGW leaves the prefix as it is.
     fn shown(&self, params: &Params, name: &str) -> String {
         match (params.encoded, self.is_rgw()) {
             (false, _) => name.to_owned(),
-            (true, true) => utf8_percent_encode(name, &KEPT).to_string(),
-            (true, false) => utf8_percent_encode(name, &KEPT_BY_S3API).to_string(),
+            (true, true) => utf8_percent_encode(name, &UNRESERVED).to_string(),
+            (true, false) => utf8_percent_encode(name, &PATH).to_string(),
         }
     }
 

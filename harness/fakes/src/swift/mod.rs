@@ -20,11 +20,10 @@ use std::time::Duration;
 
 use clinker_env::{Env, Listener};
 use clinker_model::fault::Status;
-use clinker_model::{Fault, FaultId, FaultTarget, Journal, StoredObject};
+use clinker_model::{Fault, FaultId, FaultTarget, Journal, Points, StoredObject};
 
 use crate::answer::Answer;
 use crate::disk::Disk;
-use crate::faults::FaultTable;
 use crate::server::{self, Core, Protocol, Request};
 use crate::stamp::{Stamp, http_date};
 use crate::tokens::{TokenRegistry, random_hex};
@@ -111,8 +110,13 @@ pub struct SwiftFake {
 
 impl SwiftFake {
     pub fn new(config: SwiftConfig, tokens: Arc<TokenRegistry>, journal: Arc<dyn Journal>) -> Arc<SwiftFake> {
-        let core = Core { host: config.host.clone(), journal, faults: FaultTable::default() };
+        let core = Core::new(&config.host, journal);
         Arc::new(SwiftFake { core, config, tokens, disk: Mutex::default() })
+    }
+
+    /// Sets where its process can be made to end; once.
+    pub fn set_points(&self, points: Arc<dyn Points>) {
+        let _ = self.core.points.set(points);
     }
 
     /// The server process: listens on `port` of `env`'s host. Dropping the future ends it and its connections.

@@ -102,7 +102,9 @@ fn answers(history: &History, tally: &mut Tally) {
     let steps = &history.header.plan.steps;
     for record in &history.records {
         let Entry::Op { phase, step, op, failure, .. } = &record.entry else { continue };
-        let Some(planned) = steps.get(*step).filter(|_| *phase != Phase::Invoke) else { continue };
+        let Some(planned) = steps.get(*step).filter(|planned| *phase != Phase::Invoke && !planned.maybe) else {
+            continue;
+        };
         let kind = failure.as_ref().filter(|_| *phase == Phase::Fail).map(|failure| failure.kind.as_str());
         tally.require(
             kind == planned.refused.as_deref() || (*phase == Phase::Info && planned.refused.is_none()),
@@ -193,6 +195,8 @@ mod tests {
         judge("refused", step(Some("service_down")).op(0, Phase::Fail, Some("service_down")), "ok");
         judge("other kind", step(Some("service_down")).op(0, Phase::Fail, Some("conflict")), "service_down");
         judge("not refused", step(Some("service_down")).op(0, Phase::Ok, None), "refuses exactly");
+        let maybe = |script: Script| script.plan(|plan| plan.steps[0].maybe = true);
+        judge("either", maybe(step(None)).op(0, Phase::Fail, Some("conflict")), "n/a");
         judge("unasked refusal", step(None).op(0, Phase::Fail, Some("conflict")), "accepted");
         judge("never asked", step(Some("conflict")), "was asked for");
     }

@@ -7,6 +7,7 @@ pub mod expectations;
 pub mod faults;
 pub mod health;
 pub mod leftovers;
+pub mod once;
 pub mod operations;
 pub mod payload;
 pub mod placement;
@@ -17,6 +18,7 @@ pub mod rows;
 pub mod secrets;
 pub mod service_state;
 pub mod sources;
+pub mod timing;
 pub mod write_order;
 
 use crate::Checker;
@@ -38,7 +40,25 @@ pub const CHECKERS: &[Checker] = &[
     secrets::CHECKER,
     operations::CHECKER,
     rows::CHECKER,
+    once::CHECKER,
     placement::CHECKER,
     expectations::CHECKER,
     faults::CHECKER,
+    timing::CHECKERS[0],
+    timing::CHECKERS[1],
+    timing::CHECKERS[2],
+    timing::CHECKERS[3],
+    timing::CHECKERS[4],
+    timing::CHECKERS[5],
+    timing::CHECKERS[6],
+    timing::CHECKERS[7],
+    timing::CHECKERS[8],
+    timing::CHECKERS[9],
+    timing::CHECKERS[10],
+    timing::CHECKERS[11],
+    timing::CHECKERS[12],
+    timing::CHECKERS[13],
+    timing::CHECKERS[14],
+    timing::CHECKERS[15],
+    timing::CHECKERS[16],
 ];

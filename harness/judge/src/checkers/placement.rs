@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clinker_model::Record;
 use clinker_model::history::{Entry, History, Phase, RowChange};
 use clinker_model::scenario::ServiceState;
 use clinker_model::verdict::Finding;
@@ -11,7 +12,7 @@ use crate::Checker;
 use crate::clock::{DbClock, state_of_row};
 use crate::services::{Timelines, down_time, host_of, state_at, timelines};
 use crate::tally::{Tally, at};
-use crate::view::{SEC, flag, text, truth};
+use crate::view::{SEC, flag, stops, text, truth};
 
 pub const CHECKER: Checker = Checker {
     name: "placement",
@@ -52,10 +53,14 @@ impl<'h> Rows<'h> {
     }
 }
 
+/// The driver's calls that run, by the process and the call's number: method and backup.
+type Running<'h> = BTreeMap<(&'h str, u64), (&'h str, &'h str)>;
+
 fn check(history: &History) -> Finding {
     let mut tally = Tally::new(CHECKER.name);
     let (clock, timelines) = (DbClock::of(history), timelines(history));
     let mut rows = Rows::default();
+    let mut running = Running::new();
     for record in &history.records {
         match &record.entry {
             Entry::Commit { call, changes, outbox } => {
@@ -68,25 +73,53 @@ fn check(history: &History) -> Finding {
                 for note in outbox {
                     let host = note.publisher_id.strip_prefix("backup.").unwrap_or_default();
                     taken(history, &mut tally, &timelines, record.t_ns, host, &note.message);
+                    if call == "cleanup_one" {
+                        cleaned_up(&mut tally, &running, record.t_ns, &note.message);
+                    }
                 }
             }
-            Entry::Driver { phase: Phase::Invoke, method, backup_id: Some(id), .. } => {
-                let row = rows.get("backups", id);
-                let wanted = [("backup", "creating"), ("restore", "restoring")];
-                if wanted.contains(&(method.as_str(), text(&row["status"]))) {
-                    tally.require(
-                        text(&row["host"]) == host_of(&record.host),
-                        record.t_ns,
-                        "a backup is worked on by the host in its row [D1]",
-                        || format!("{method} of {id} on {}", row["host"]),
-                        || format!("on {}", record.host),
-                    );
-                }
+            Entry::Driver { phase: Phase::Invoke, call, method, backup_id: Some(id), .. } => {
+                worked_on(&mut tally, &rows, record, method, id);
+                running.insert((&record.host, *call), (method, id));
             }
+            Entry::Driver { call, .. } => drop(running.remove(&(record.host.as_str(), *call))),
+            entry if stops(entry) => running.retain(|(host, _), _| *host != record.host),
             _ => {}
         }
     }
     tally.finish()
+}
+
+fn worked_on<'h>(tally: &mut Tally, rows: &Rows<'h>, record: &'h Record, method: &str, id: &'h str) {
+    let row = rows.get("backups", id);
+    let wanted = [("backup", "creating"), ("restore", "restoring")];
+    if wanted.contains(&(method, text(&row["status"]))) {
+        tally.require(
+            text(&row["host"]) == host_of(&record.host),
+            record.t_ns,
+            "a backup is worked on by the host in its row [D1]",
+            || format!("{method} of {id} on {}", row["host"]),
+            || format!("on {}", record.host),
+        );
+    }
+}
+
+/// Clean-up ends what its own process left: nothing that runs in another one.
+fn cleaned_up(tally: &mut Tally, running: &Running<'_>, t_ns: u64, message: &Value) {
+    let method = match text(&message["event_type"]) {
+        "backup.create.error" => "backup",
+        "backup.restore.error" => "restore",
+        _ => return,
+    };
+    let id = text(&message["payload"]["backup_id"]);
+    let runs = running.iter().find(|(_, call)| **call == (method, id)).map(|((worker, _), _)| *worker);
+    tally.require(
+        runs.is_none(),
+        t_ns,
+        "clean-up at start does not touch what another worker is doing [workers; reference 08]",
+        || format!("{method} of {id} left to {}", runs.unwrap_or_default()),
+        || format!("{} at {}", text(&message["event_type"]), at(t_ns)),
+    );
 }
 
 /// The request's own row: one that the API itself has deleted goes nowhere, and a parent's is only counted.
@@ -274,5 +307,23 @@ mod tests {
         judge("while none does", refused(two(false), 5000), "ok");
         judge("it has just begun to", refused(two(true), 1500), "ok");
         judge("alone", refused(service(script(), HOST, "az-1", false), 5000), "none");
+    }
+
+    #[test]
+    fn clean_up_leaves_alone_what_another_worker_does() {
+        let call = |phase| {
+            let (method, backup_id) = ("backup".to_owned(), Some(BACKUP.to_owned()));
+            Entry::Driver { phase, call: 1, method, backup_id, failure: None }
+        };
+        let runs = || creates(world(false), 2000, json!({})).record(HOST, call(Phase::Invoke));
+        let cleaned = |mut script: Script| {
+            let payload = json!({ "backup_id": BACKUP, "fail_reason": "internal: init_host: x" });
+            let message = script.message("backup.backup-host-1", "backup.create.error", payload);
+            let entry = Entry::Commit { call: "cleanup_one".to_owned(), changes: vec![], outbox: vec![message] };
+            script.at(9000).record("db", entry)
+        };
+        judge("it runs", cleaned(runs()), "does not touch what another worker");
+        judge("its process has ended", cleaned(runs().host_event("crashed")), "ok");
+        judge("it has ended", cleaned(runs().record(HOST, call(Phase::Ok))), "ok");
     }
 }
