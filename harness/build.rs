@@ -11,6 +11,7 @@ fn main() {
     let mut code = String::new();
     embed(&mut code, &root, "scenarios", ".toml", "SCENARIOS");
     embed(&mut code, &root, "snapshots", ".snap", "GOLDENS");
+    embed_fixtures(&root.join("drivers/tests/fixtures"), &out.join("fixtures.rs"));
     let lock = root.join("Cargo.lock");
     println!("cargo:rerun-if-changed={}", lock.display());
     let mut hasher = DefaultHasher::new();
@@ -43,6 +44,28 @@ fn embed(code: &mut String, root: &Path, folder: &str, ending: &str, table: &str
             .expect("writing to a string does not fail");
     }
     code.push_str("];\n");
+}
+
+/// A table of (`<fixture>/<path>`, bytes) for every file below `top`.
+fn embed_fixtures(top: &Path, target: &Path) {
+    println!("cargo:rerun-if-changed={}", top.display());
+    let mut files = Vec::new();
+    let mut folders = vec![top.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for path in entries(&folder) {
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let mut code = String::from("pub static FIXTURES: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        let relative = file.strip_prefix(top).expect("found below it").to_string_lossy().into_owned();
+        let path = fs::canonicalize(&file).expect("it was just listed");
+        writeln!(code, "    ({relative:?}, include_bytes!({:?})),", path.display().to_string())
+            .expect("writing to a string does not fail");
+    }
+    code.push_str("];\n");
+    fs::write(target, code).expect("the output folder is writable");
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

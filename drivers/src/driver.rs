@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use crate::{Capabilities, Device, RequestContext, Result};
 
@@ -73,6 +74,17 @@ pub trait BackupDriver: Send + Sync {
 
     /// Removes every object of the backup; succeeds only when none is left. A backup never stored is a success.
     async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()>;
+
+    /// `driver_info` of the backup's record: what another service needs besides the row. Needs no set-up, asks nobody.
+    fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>>;
+
+    /// Whether a record can be of a backup of this driver. Needs no set-up, asks nobody.
+    fn import_record(&self, backup: &Backup, driver_info: &Map<String, Value>) -> Result<()>;
+
+    /// Whether the store holds what an imported record speaks of: nothing is missing, nothing is another backup's.
+    ///
+    /// `object_count` is the record's.
+    async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()>;
 }
 
 /// What a running backup asks of, and tells, the service.

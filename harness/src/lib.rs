@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod cli;
 pub mod determinism;
 pub mod examine;
+pub mod fixtures;
 pub mod loader;
 pub mod matrix;
 pub mod mutants;

@@ -17,7 +17,7 @@ use crate::{Result, outbox};
 
 /// The backup API on one host.
 pub struct Api {
-    env: Env,
+    pub(crate) env: Env,
     host: String,
     service_down_time: u64,
     /// `backup_use_same_host`
@@ -38,6 +38,8 @@ pub struct NewBackup {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The source, instead of the volume itself.
+    pub snapshot_id: Option<String>,
     /// The zone to make it in; the volume's if absent.
     pub availability_zone: Option<String>,
 }
@@ -71,6 +73,7 @@ impl Api {
             container: new.container,
             incremental: new.incremental,
             force: new.force,
+            snapshot_id: new.snapshot_id,
             availability_zone: new.availability_zone,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };
@@ -144,7 +147,7 @@ impl Api {
     ///
     /// Accepted is accepted: what the bus does not take now it gets later. Without an answer the request is settled
     /// later, too.
-    async fn request(&self, request: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
+    pub(crate) async fn request(&self, request: Call, context: &RequestContext, method: Method) -> Result<BackupRow> {
         loop {
             self.casts.register(self.db.as_ref()).await.map_err(|error| error.during(request.name()))?;
             let (key, id) = (self.db.new_key(), self.env.rng.uuid());
@@ -196,12 +199,12 @@ impl Api {
         Ok(backup)
     }
 
-    fn choice(&self) -> HostChoice {
+    pub(crate) fn choice(&self) -> HostChoice {
         let (service_down_time, same_host) = (self.service_down_time, self.same_host);
         HostChoice { service_down_time, pick: self.env.rng.next_u64("hosts"), same_host }
     }
 
-    async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
+    pub(crate) async fn ask<T: serde::de::DeserializeOwned>(&self, call: Call) -> Result<T> {
         ask(self.db.as_ref(), call).await
     }
 }

@@ -8,21 +8,27 @@ use crate::db::{Call, Cleaned, Share};
 use crate::model::{BackupRow, Operation};
 use crate::operation::Manager;
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Result, delete, workers};
+use crate::{Result, delete, temporary, workers};
 
-/// Runs before requests are taken; deletes are resumed in tasks of their own.
+/// Runs before requests are taken. Deletes are resumed in tasks of their own, or, without
+/// `backup_service_inithost_offload`, one after the other before any request.
 pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
     let host = manager.options.host.clone();
     let listed = manager.insist(&Call::CleanupList { host, share: share(manager) }).await;
     let ids: Vec<String> = serde_json::from_value(listed).unwrap_or_default();
+    let mut deletes = Vec::new();
     for id in ids {
         match one(manager, &id).await {
-            Ok(Some(backup)) => {
+            Ok(Some(backup)) if manager.options.backup_service_inithost_offload => {
                 manager.env.tasks.spawn_in(tasks, delete::resume(Arc::clone(manager), backup));
             }
+            Ok(Some(backup)) => deletes.push(backup),
             Ok(None) => {}
             Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),
         }
+    }
+    for backup in deletes {
+        delete::resume(Arc::clone(manager), backup).await;
     }
 }
 
@@ -35,6 +41,11 @@ async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
         if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
             tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
         }
+    }
+    if own.contains(&Operation::Create)
+        && let Err(error) = temporary::remove(manager, &before).await
+    {
+        tracing::error!("clean-up of backup {id}: its temporary copy stays: {error}");
     }
     let call = Call::CleanupOne { backup_id: id.to_owned(), host, share };
     let cleaned: Cleaned = manager.persist(&call).await?;
@@ -61,8 +72,10 @@ fn attachments(backup: &BackupRow, host: &str, own: &[Operation]) -> Vec<Attachm
         backup_id: backup.id.clone(),
         host: host.to_owned(),
         purpose,
+        copy_id: None,
     };
-    let source = attached(&backup.volume_id, Purpose::Backup);
+    let copy_id = backup.temporary().map(|copy| copy.id).or(backup.snapshot_id.clone());
+    let source = Attachment { copy_id, ..attached(&backup.volume_id, Purpose::Backup) };
     let target = backup.restore_volume_id.as_ref().map(|id| attached(id, Purpose::Restore));
     let source = Some(source).filter(|_| own.contains(&Operation::Create));
     let target = target.filter(|_| own.contains(&Operation::Restore));

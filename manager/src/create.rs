@@ -11,7 +11,7 @@ use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Control, Manager};
 use crate::transitions::Case;
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, temporary};
 
 pub(crate) async fn create_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
@@ -47,12 +47,34 @@ async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) ->
         wanted: BackupStatus::Creating,
     });
     let _slot = manager.slot(|| control.still_wanted()).await?;
+    let Some(copy) = temporary::needed(manager, begun) else {
+        return store(manager, context, begun, control, backup.snapshot_id.clone()).await;
+    };
+    let stored = match temporary::make(manager, &backup.id, &copy).await {
+        Ok(()) => store(manager, context, begun, control, Some(copy.id)).await,
+        Err(error) => Err(error.during("backup")),
+    };
+    // On every path: a copy whose making failed on the way back may be there.
+    temporary::clear(manager, &backup.id).await;
+    stored
+}
+
+/// Stores the volume, or the snapshot or copy that stands for it.
+async fn store(
+    manager: &Arc<Manager>,
+    context: &RequestContext,
+    begun: &Begun,
+    control: Arc<Control>,
+    copy_id: Option<String>,
+) -> Result<BackupUpdate> {
+    let backup = &begun.backup;
     let driver = manager.driver().ok_or_else(|| Error::new(Kind::ServiceDown, "the driver is not initialised"))?;
     let attachment = Attachment {
         volume_id: backup.volume_id.clone(),
         backup_id: backup.id.clone(),
         host: manager.options.host.clone(),
         purpose: Purpose::Backup,
+        copy_id,
     };
     let zone = &manager.options.storage_availability_zone;
     let parent = begun.chain.iter().rev().nth(1).map(|parent| parent.for_driver(zone));

@@ -8,7 +8,7 @@ use crate::bus::Cast;
 use crate::db::Call;
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Manager, Prospect};
-use crate::{Error, Kind, Result, workers};
+use crate::{Error, Kind, Result, temporary, workers};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
@@ -67,6 +67,7 @@ async fn remove(manager: &Manager, context: &RequestContext, backup_id: &str) ->
     if backup.status != BackupStatus::Deleting {
         return Err(Error::cancelled());
     }
+    temporary::remove(manager, &backup).await?;
     if backup.service.is_none() {
         return Ok(());
     }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::volumes::{Temporary, TemporaryKind};
+
 /// A status column: an enum whose words are Cinder's.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $word:literal,)* }) => {
@@ -58,6 +60,14 @@ words! {
         Error = "error",
         Creating = "creating",
         ErrorBackingUp = "error_backing-up",
+    }
+}
+
+words! {
+    /// `snapshots.status`
+    SnapshotStatus {
+        Available = "available",
+        BackingUp = "backing-up",
     }
 }
 
@@ -120,6 +130,9 @@ pub struct BackupRow {
     pub object_count: u64,
     pub num_dependent_backups: u64,
     pub snapshot_id: Option<String>,
+    /// A copy of a volume in use, while there is one.
+    pub temp_volume_id: Option<String>,
+    pub temp_snapshot_id: Option<String>,
     pub data_timestamp: Stamp,
     pub restore_volume_id: Option<String>,
     pub created_at: Stamp,
@@ -146,13 +159,30 @@ pub struct VolumeRow {
     pub src_backup_id: Option<String>,
 }
 
+/// One snapshot of a volume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotRow {
+    pub id: String,
+    pub volume_id: String,
+    pub display_name: Option<String>,
+    /// GiB.
+    pub size: u64,
+    pub status: SnapshotStatus,
+    pub created_at: Stamp,
+}
+
 /// A moment of wall-clock time; as text in the database always with six fractional digits, so that it sorts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub Timestamp);
 
 impl Stamp {
-    fn text(self) -> String {
+    pub(crate) fn text(self) -> String {
         self.0.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6f+00:00").to_string()
+    }
+
+    /// As records carry it: without fractions.
+    pub fn seconds(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// As notifications carry it: with offset, and with microseconds only when there are any.
@@ -176,6 +206,13 @@ impl<'de> Deserialize<'de> for Stamp {
 }
 
 impl BackupRow {
+    /// The temporary copy that the row names.
+    pub fn temporary(&self) -> Option<Temporary> {
+        let of =
+            |id: &Option<String>, kind| id.clone().map(|id| Temporary { id, volume_id: self.volume_id.clone(), kind });
+        of(&self.temp_snapshot_id, TemporaryKind::Snapshot).or(of(&self.temp_volume_id, TemporaryKind::Volume))
+    }
+
     /// What a driver gets to see of it. `zone` is the service's.
     pub fn for_driver(&self, zone: &str) -> clinker_drivers::Backup {
         clinker_drivers::Backup {

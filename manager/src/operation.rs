@@ -233,6 +233,12 @@ impl Manager {
         self.resumed.lock().expect("no panic while the lock is held").remove(backup_id)
     }
 
+    /// Whether this process runs the operation.
+    pub fn runs(&self, operation: Operation, backup_id: &str) -> bool {
+        let running = self.running.lock().expect("no panic while the lock is held");
+        running.get(&(backup_id.to_owned(), operation)).is_some_and(|watcher| watcher.has_changed().is_ok())
+    }
+
     /// The other operations that this process runs on the backup.
     fn running_beside(&self, operation: Operation, backup_id: &str) -> Vec<Operation> {
         let running = self.running.lock().expect("no panic while the lock is held");

@@ -1,9 +1,9 @@
 //! `reset_status`: an administrator sets a backup's status; needs no working driver.
 
-use crate::Result;
 use crate::bus::Cast;
 use crate::model::{BackupStatus, Operation};
 use crate::operation::Manager;
+use crate::{Result, temporary};
 
 /// An error means that the database has not taken it: the cast is to be delivered again.
 ///
@@ -18,6 +18,12 @@ pub(crate) async fn reset_status(manager: &Manager, cast: &Cast, status: BackupS
             tracing::error!("reset_status of backup {} cannot begin: {error}", cast.backup_id);
             Ok(())
         }
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            // A create that runs here sees the new status and clears what it made itself.
+            if status == BackupStatus::Error && !manager.runs(Operation::Create, &cast.backup_id) {
+                temporary::clear(manager, &cast.backup_id).await;
+            }
+            Ok(())
+        }
     }
 }

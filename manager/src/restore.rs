@@ -35,6 +35,7 @@ async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) ->
         backup_id: backup.id.clone(),
         host: manager.options.host.clone(),
         purpose: Purpose::Restore,
+        copy_id: None,
     };
     let zone = &manager.options.storage_availability_zone;
     let chain: Vec<_> = begun.chain.iter().map(|link| link.for_driver(zone)).collect();

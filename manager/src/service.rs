@@ -20,7 +20,7 @@ use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
 use crate::workers::Taken;
-use crate::{Error, Kind, Result, cleanup, create, db, delete, outbox, reset, restore, workers};
+use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -281,6 +281,7 @@ impl Service {
             Taken::Unrecorded | Taken::Recorded | Taken::Undecided => {}
         }
         // From here on it is this process's. One that comes again finds that it has begun.
+        let drivers = Arc::clone(&self.drivers);
         self.manager.env.tasks.spawn_in(tasks, async move {
             if !workers::is_mine(&manager, &cast, taken).await {
                 return;
@@ -289,6 +290,8 @@ impl Service {
                 Method::CreateBackup => create::create_backup(&manager, cast).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
                 Method::DeleteBackup => delete::delete_backup(&manager, cast).await,
+                Method::ExportRecord => export::export_record(&manager, &drivers, &cast.backup_id).await,
+                Method::ImportRecord => import::import_record(&manager, &drivers, &cast).await,
                 Method::ResetStatus { .. } => {}
             }
         });

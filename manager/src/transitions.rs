@@ -3,7 +3,7 @@
 //! This is the table of section 5 of the design as code, in one place. It is evaluated inside the database
 //! transaction, on the rows as they are then (D8). Nothing here has an effect.
 
-use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
+use crate::model::{BackupRow, BackupStatus, Operation, SnapshotStatus, VolumeRow, VolumeStatus};
 use crate::notify::Terminal;
 
 /// The rows of the table.
@@ -118,6 +118,8 @@ pub struct Arrival {
     pub working: bool,
     /// The backup is of this driver, or of none yet.
     pub ours: bool,
+    /// Of the snapshot that a backup is made of.
+    pub snapshot: Option<SnapshotStatus>,
 }
 
 /// Whether a request is refused on arrival, and with what reason; `None` = it goes on.
@@ -147,12 +149,15 @@ fn refuse_create(backup: &BackupRow, volume: Option<&VolumeRow>, arrival: Arriva
     if backup.status != BackupStatus::Creating {
         return Some((Case::CreateBackupNotCreating, wrong_backup(method, backup, BackupStatus::Creating)));
     }
-    let Some(volume) = volume else {
-        return Some((Case::CreateVolumeNotBackingUp, format!("invalid_volume: {method}: the volume is gone")));
+    let (source, status) = match &backup.snapshot_id {
+        Some(_) => ("snapshot", arrival.snapshot.map(SnapshotStatus::as_str)),
+        None => ("volume", volume.map(|volume| volume.status.as_str())),
     };
-    if volume.status != VolumeStatus::BackingUp {
-        let status = volume.status;
-        let reason = format!("invalid_volume: {method}: volume is {status}, expected backing-up");
+    let Some(status) = status else {
+        return Some((Case::CreateVolumeNotBackingUp, format!("invalid_volume: {method}: the {source} is gone")));
+    };
+    if status != VolumeStatus::BackingUp.as_str() {
+        let reason = format!("invalid_volume: {method}: {source} is {status}, expected backing-up");
         return Some((Case::CreateVolumeNotBackingUp, reason));
     }
     (!arrival.working).then(|| (Case::CreateFailed, not_working(method)))

@@ -28,6 +28,34 @@ pub struct Attachment {
     pub backup_id: String,
     pub host: String,
     pub purpose: Purpose,
+    /// The snapshot or temporary copy that is attached in the volume's place.
+    #[serde(default)]
+    pub copy_id: Option<String>,
+}
+
+/// What a temporary copy of a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TemporaryKind {
+    Volume,
+    Snapshot,
+}
+
+impl TemporaryKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TemporaryKind::Volume => "temporary volume",
+            TemporaryKind::Snapshot => "temporary snapshot",
+        }
+    }
+}
+
+/// A copy of a volume in use, for one backup.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Temporary {
+    pub id: String,
+    pub volume_id: String,
+    pub kind: TemporaryKind,
 }
 
 #[async_trait]
@@ -36,6 +64,12 @@ pub trait Volumes: Send + Sync {
 
     /// Idempotent: an attachment that is not there is a success.
     async fn detach(&self, attachment: &Attachment) -> Result<()>;
+
+    /// Copies the volume as it is now. Idempotent: a copy that is there stays as it is.
+    async fn create_temporary(&self, copy: &Temporary) -> Result<()>;
+
+    /// Idempotent: a copy that is not there is a success.
+    async fn delete_temporary(&self, copy: &Temporary) -> Result<()>;
 }
 
 /// [`Volumes::attach`] with the service's time-out.
@@ -46,6 +80,16 @@ pub(crate) async fn attach(volumes: &dyn Volumes, attachment: &Attachment) -> Re
 /// [`Volumes::detach`] with the service's time-out.
 pub(crate) async fn detach(volumes: &dyn Volumes, attachment: &Attachment) -> Result<()> {
     in_time("detach_volume", volumes.detach(attachment)).await
+}
+
+/// [`Volumes::create_temporary`] with the service's time-out.
+pub(crate) async fn make(volumes: &dyn Volumes, copy: &Temporary) -> Result<()> {
+    in_time("get_backup_device", volumes.create_temporary(copy)).await
+}
+
+/// [`Volumes::delete_temporary`] with the service's time-out.
+pub(crate) async fn unmake(volumes: &dyn Volumes, copy: &Temporary) -> Result<()> {
+    in_time("delete_temporary", volumes.delete_temporary(copy)).await
 }
 
 async fn in_time<T>(operation: &str, request: impl Future<Output = Result<T>>) -> Result<T> {

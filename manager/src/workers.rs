@@ -79,10 +79,11 @@ pub(crate) enum Taken {
 /// Notes that this worker takes a cast.
 pub(crate) async fn take(manager: &Manager, cast: &Cast) -> Result<Taken> {
     let operation = match cast.method {
-        Method::CreateBackup => Operation::Create,
+        // An import is a create as far as clean-up and deletes are concerned.
+        Method::CreateBackup | Method::ImportRecord => Operation::Create,
         Method::RestoreBackup => Operation::Restore,
         Method::DeleteBackup => Operation::Delete,
-        Method::ResetStatus { .. } => return Ok(Taken::Unrecorded),
+        Method::ResetStatus { .. } | Method::ExportRecord => return Ok(Taken::Unrecorded),
     };
     if is_alone(manager) {
         return Ok(Taken::Unrecorded);

@@ -102,6 +102,14 @@ struct MetadataIn {
     objects: Vec<BTreeMap<String, Entry>>,
 }
 
+/// What a metadata object says of the backup that it was written for.
+#[derive(Debug, Deserialize)]
+pub struct Origin {
+    pub backup_id: String,
+    pub volume_id: String,
+    pub parent_id: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct HashListIn {
     version: String,
@@ -158,6 +166,11 @@ pub fn decode_metadata(name: &str, body: &[u8]) -> Result<Vec<DataObject>> {
         }
     }
     Ok(objects)
+}
+
+/// Whose metadata object it is. `name` is its own name, for the error.
+pub fn decode_origin(name: &str, body: &[u8]) -> Result<Origin> {
+    decode(name, body)
 }
 
 fn data_object(name: &str, object: String, entry: Entry) -> Result<DataObject> {

@@ -11,6 +11,7 @@ mod delete;
 pub mod format;
 mod plan;
 mod progress;
+mod record;
 mod restore;
 pub mod store;
 mod verify;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_env::{Env, Work};
+use serde_json::{Map, Value};
 
 use compress::Algorithm;
 use decisions::EngineDecisions;
@@ -128,5 +130,18 @@ impl BackupDriver for ChunkedDriver {
 
     async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
         delete::delete(self, context, backup).await.map_err(|error| error.during("delete_backup"))
+    }
+
+    fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {
+        // Container and prefix are columns of the row: nothing else is needed to find the objects.
+        location(backup).map(|_| Map::new()).map_err(|error| error.during("export_record"))
+    }
+
+    fn import_record(&self, backup: &Backup, _driver_info: &Map<String, Value>) -> Result<()> {
+        record::check(self, backup).map_err(|error| error.during("import_record"))
+    }
+
+    async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()> {
+        record::verify(self, context, backup, object_count).await.map_err(|error| error.during("verify"))
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn read(
 }
 
 /// Appends the objects of one backup of the chain; returns the names that are stored under its prefix.
-async fn read_member(
+pub(super) async fn read_member(
     driver: &ChunkedDriver,
     context: &RequestContext,
     backup: &Backup,

@@ -95,6 +95,7 @@ options! {
     backup_max_operations: u64 = 15, Any, "concurrent backup and restore data operations; 0 = unlimited";
     backup_native_threads_pool_size: u64 = 60, Min(20), "size of the worker pool";
     backup_service_inithost_offload: bool = true, Any, "whether deletes found at start run concurrently or one after the other";
+    backup_use_temp_snapshot: bool = false, Any, "whether volumes in use are copied as a temporary snapshot instead of a temporary volume";
     backup_use_same_host: bool = false, Any, "whether to choose the backup service on the volume's own host";
     backup_metadata_version: u64 = 2, Min(1), "version written for volume metadata";
     backup_name_template: String = text("backup-%s"), NotEmpty, "template of a backup's derived name";

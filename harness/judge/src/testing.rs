@@ -137,10 +137,13 @@ impl Script {
     }
 
     /// One transaction of row changes and notifications.
-    pub fn commit(mut self, changes: Vec<RowChange>, outbox: Vec<OutboxRow>) -> Script {
-        let call = "op_finish".to_owned();
-        self = self.record("db", Entry::Commit { call, changes, outbox });
-        self
+    pub fn commit(self, changes: Vec<RowChange>, outbox: Vec<OutboxRow>) -> Script {
+        self.commit_of("op_finish", changes, outbox)
+    }
+
+    /// A transaction of the call of that name.
+    pub fn commit_of(self, call: &str, changes: Vec<RowChange>, outbox: Vec<OutboxRow>) -> Script {
+        self.record("db", Entry::Commit { call: call.to_owned(), changes, outbox })
     }
 
     /// Changes a row in a transaction of its own.

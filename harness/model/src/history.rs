@@ -115,7 +115,7 @@ pub enum FaultPhase {
 /// A row before and after a transaction; null where it did not exist.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RowChange {
-    /// `services`, `backups`, `volumes`.
+    /// `services`, `backups`, `volumes`, `snapshots`, `records`.
     pub table: String,
     pub id: String,
     pub before: Value,

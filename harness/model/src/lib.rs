@@ -7,6 +7,7 @@ pub mod fault;
 pub mod history;
 pub mod journal;
 pub mod plan;
+pub mod record;
 pub mod scenario;
 pub mod units;
 pub mod verdict;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Write};
+use crate::record::{Export, Import};
+use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Snapshot, Write};
 use crate::{ByteSize, Fault, Span};
 
 /// Everything a run is determined by, besides the program itself.
@@ -160,6 +161,11 @@ pub enum Step {
     ResetStatus(ResetStatus),
     Write(Write),
     Set(Set),
+    Export(Export),
+    Import(Import),
+    /// An administrator removes the row by hand; what is stored stays.
+    Forget(OfBackup),
+    Snapshot(Snapshot),
     ServiceList(ServiceList),
 }
 
@@ -173,6 +179,10 @@ impl Step {
             Step::ResetStatus(_) => "reset_status",
             Step::Write(_) => "write",
             Step::Set(_) => "set",
+            Step::Export(_) => "export",
+            Step::Import(_) => "import",
+            Step::Forget(_) => "forget",
+            Step::Snapshot(_) => "snapshot",
             Step::ServiceList(_) => "service_list",
         }
     }

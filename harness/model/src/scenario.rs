@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{self, Fault};
 use crate::plan::Step;
+use crate::record::{Export, Import};
 use crate::{ByteSize, Span};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -155,6 +156,10 @@ pub struct StepEntry {
     pub reset_status: Option<ResetStatus>,
     pub write: Option<Write>,
     pub set: Option<Set>,
+    pub export: Option<Export>,
+    pub import: Option<Import>,
+    pub forget: Option<OfBackup>,
+    pub snapshot: Option<Snapshot>,
     pub service_list: Option<ServiceList>,
 }
 
@@ -171,9 +176,22 @@ pub struct Create {
     #[serde(default)]
     pub force: bool,
     pub container: Option<String>,
+    /// The source, instead of the volume itself.
+    #[serde(default)]
+    pub snapshot: Option<String>,
     /// The zone to make it in; the volume's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability_zone: Option<String>,
+}
+
+/// The volume's user takes a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    pub volume: String,
+    /// The name by which later steps mean it.
+    #[serde(rename = "as")]
+    pub name: String,
 }
 
 /// A request for a restore: into an existing volume, or into a `new` one that the call creates.
@@ -232,6 +250,8 @@ pub struct Expect {
     pub backup: BTreeMap<String, String>,
     /// Final status of volumes.
     pub volume: BTreeMap<String, String>,
+    /// Final status of snapshots.
+    pub snapshot: BTreeMap<String, String>,
     /// Text that the backup's final `fail_reason` contains.
     pub reason: BTreeMap<String, String>,
     /// How many objects of a backup the store holds at the end, the metadata and the hash list among them.
@@ -313,6 +333,10 @@ impl StepEntry {
             self.reset_status.clone().map(Step::ResetStatus),
             self.write.clone().map(Step::Write),
             self.set.clone().map(Step::Set),
+            self.export.clone().map(Step::Export),
+            self.import.clone().map(Step::Import),
+            self.forget.clone().map(Step::Forget),
+            self.snapshot.clone().map(Step::Snapshot),
             self.service_list.clone().map(Step::ServiceList),
         ];
         kinds.into_iter().flatten().collect()

@@ -19,7 +19,7 @@ use crate::run::Parts;
 pub(super) struct Run {
     /// Only scenarios whose name (AREA/SCENARIO) contains this.
     pattern: Option<String>,
-    /// Only this driver preset: swift, swift-v3, swift-per-user, posix.
+    /// Only this driver preset: swift, swift-v3, swift-per-user, s3, posix.
     #[arg(long)]
     driver: Option<String>,
     /// Another seed than the scenario's own; goldens are then not compared.

@@ -1,6 +1,6 @@
 //! Checks of `[expect]`: names that occur, statuses and checks that exist, one moment per service state.
 
-use clinker_model::scenario::Scenario;
+use clinker_model::scenario::{Scenario, StepEntry};
 
 use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, VOLUME_STATUSES};
 
@@ -36,6 +36,12 @@ impl Checker<'_> {
             self.known(&["expect", "volume", name], "volume", name, &volumes);
             self.known(&["expect", "volume", name], "volume status", status, &VOLUME_STATUSES);
         }
+        let taken = self.scenario.steps.iter().filter_map(|step| step.snapshot.as_ref());
+        let taken: Vec<&str> = taken.map(|snapshot| snapshot.name.as_str()).collect();
+        for (name, status) in &expect.snapshot {
+            self.known(&["expect", "snapshot", name], "snapshot", name, &taken);
+            self.known(&["expect", "snapshot", name], "snapshot status", status, &["available", "backing-up"]);
+        }
         let checks: Vec<&str> = clinker_judge::CHECKERS.iter().map(|checker| checker.name).collect();
         for (index, check) in expect.checks.iter().enumerate() {
             self.known(&["expect", "checks", &index.to_string()], "check", check, &checks);
@@ -61,7 +67,12 @@ impl Checker<'_> {
 }
 
 fn backups(scenario: &Scenario) -> Vec<&str> {
-    scenario.steps.iter().filter_map(|step| step.create.as_ref()).map(|create| create.name.as_str()).collect()
+    scenario.steps.iter().filter_map(made_by).collect()
+}
+
+fn made_by(step: &StepEntry) -> Option<&str> {
+    let created = step.create.as_ref().map(|create| create.name.as_str());
+    created.or(step.import.as_ref().map(|import| import.name.as_str()))
 }
 
 /// Every volume that is declared, used or made.

@@ -170,6 +170,7 @@ pub fn existing_volumes(scenario: &Scenario) -> Vec<&str> {
         let used = [
             entry.create.as_ref().map(|create| create.volume.as_str()),
             entry.restore.as_ref().and_then(|restore| restore.volume.as_deref()),
+            entry.snapshot.as_ref().map(|snapshot| snapshot.volume.as_str()),
             entry.write.as_ref().map(|write| write.volume.as_str()),
             entry.set.as_ref().and_then(|set| set.volume.as_deref()),
         ];

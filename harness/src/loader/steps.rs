@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 
 use clinker_model::plan::Step;
+use clinker_model::record::Import;
 use clinker_model::scenario::{Restore, Set};
 
 use super::check::{BACKUP_STATUSES, Checker, KINDS, VOLUME_STATUSES};
 use super::plan::existing_volumes;
 use super::suggest::hint;
+use crate::fixtures;
 
 /// The names that steps so far have made.
 #[derive(Default)]
 struct Names<'s> {
     backups: BTreeSet<&'s str>,
     new_volumes: BTreeSet<&'s str>,
+    records: BTreeSet<&'s str>,
+    snapshots: BTreeSet<&'s str>,
 }
 
 impl Checker<'_> {
@@ -57,6 +61,12 @@ impl Checker<'_> {
                 if create.name.is_empty() {
                     self.wrong(&["do", index, "create", "as"], "`as` is empty: it names the backup for later steps");
                 }
+                if let Some(snapshot) = create.snapshot.as_deref().filter(|name| !names.snapshots.contains(name)) {
+                    let known: Vec<&str> = names.snapshots.iter().copied().collect();
+                    let message =
+                        format!("no step before this one takes snapshot `{snapshot}`{}", hint(snapshot, &known));
+                    self.wrong(&["do", index, "create", "snapshot"], message);
+                }
                 if !names.backups.insert(&create.name) {
                     let message = format!("backup `{}` is created twice: every `as` is its own", create.name);
                     self.wrong(&["do", index, "create", "as"], message);
@@ -75,7 +85,36 @@ impl Checker<'_> {
             Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
             Step::Write(_) | Step::ServiceList(_) => {}
             Step::Set(set) => self.set(index, set, names),
+            Step::Snapshot(snapshot) => drop(names.snapshots.insert(&snapshot.name)),
+            Step::Forget(of) => self.created(&path, &of.backup, names),
+            Step::Export(export) => {
+                self.created(&path, &export.backup, names);
+                names.records.insert(&export.name);
+            }
+            Step::Import(import) => self.import(index, import, names),
         }
+    }
+
+    fn import<'s>(&mut self, index: &str, import: &'s Import, names: &mut Names<'s>) {
+        if import.sources() != 1 {
+            let message = "`import` has exactly one of `record` (an exported one), `fixture` and `url`";
+            self.wrong(&["do", index, "import"], message);
+        }
+        if let Some(record) = import.record.as_deref().filter(|record| !names.records.contains(record)) {
+            let known: Vec<&str> = names.records.iter().copied().collect();
+            let message = format!("no step before this one exports record `{record}`{}", hint(record, &known));
+            self.wrong(&["do", index, "import", "record"], message);
+        }
+        if let Some(fixture) = &import.fixture {
+            let path = ["do", index, "import", "fixture"];
+            let known = fixtures::links();
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            self.known(&path, "fixture", fixture, &known);
+            if self.scenario.drivers != ["posix"] {
+                self.wrong(&path, "fixtures are repositories of the driver posix");
+            }
+        }
+        names.backups.insert(&import.name);
     }
 
     fn restore_target<'s>(&mut self, index: &str, restore: &'s Restore, names: &mut Names<'s>) {

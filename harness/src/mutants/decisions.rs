@@ -95,6 +95,14 @@ pub(super) fn creating_target_ends_error_restoring(parts: &mut Parts) {
     }));
 }
 
+/// The original until 2017 (bug 1683258): only a good end gives the source back.
+pub(super) fn snapshot_stays_backing_up(parts: &mut Parts) {
+    parts.transitions = Arc::new(Altered(|case, outcome| match case {
+        Case::CreateFailed => Outcome { volume: VolumeChange::Unchanged, ..outcome },
+        _ => outcome,
+    }));
+}
+
 /// The original ends a cancelled create as a success.
 pub(super) fn cancel_looks_like_success(parts: &mut Parts) {
     parts.transitions = Arc::new(Altered(|case, outcome| match case {

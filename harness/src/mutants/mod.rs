@@ -10,6 +10,7 @@ mod ports;
 mod services;
 mod timing;
 mod timing_table;
+mod volumes;
 
 use clinker_model::verdict::{Outcome, RunResult, Verdict};
 
@@ -51,6 +52,38 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 
 /// Those of operations, integrity and secrets.
 static MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "temporary-copy-leaks",
+        about: "the temporary copy of a volume in use is never removed",
+        scenario: "copy/temporary-volume",
+        driver: "swift",
+        checker: "sources",
+        plant: volumes::temporary_copy_leaks,
+    },
+    Mutant {
+        name: "volume-in-use-read-live",
+        about: "a volume in use is backed up while its user writes to it, not from a copy",
+        scenario: "copy/temporary-volume",
+        driver: "swift",
+        checker: "restored_bytes",
+        plant: volumes::volume_in_use_read_live,
+    },
+    Mutant {
+        name: "snapshot-stays-backing-up",
+        about: "a snapshot whose backup fails stays backing-up for ever",
+        scenario: "snapshot/store-gone",
+        driver: "swift",
+        checker: "operations",
+        plant: decisions::snapshot_stays_backing_up,
+    },
+    Mutant {
+        name: "import-unverified",
+        about: "an imported record is believed without a look at the store",
+        scenario: "record/another-prefix",
+        driver: "swift",
+        checker: "leftovers",
+        plant: ports::import_unverified,
+    },
     Mutant {
         name: "init-stops-at-first-failure",
         about: "the loop of attempts ends with the first one that fails",

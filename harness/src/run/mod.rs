@@ -9,6 +9,7 @@ mod names;
 mod nemesis;
 mod ports;
 mod progress;
+mod recorded;
 mod records;
 mod scene;
 mod servers;
@@ -104,6 +105,8 @@ pub enum RunError {
     Fault { id: FaultId, name: &'static str, why: String },
     #[error("options of the plan: {0}")]
     Options(String),
+    #[error("fixture: {0}")]
+    Fixture(String),
     #[error("the service cannot be built: {0}")]
     Service(String),
 }

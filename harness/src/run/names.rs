@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use clinker_manager::record::Record;
 use clinker_model::plan::{PlannedVolume, Step};
 
 /// Names in use; backups and new volumes join as the workload makes them.
 pub(super) struct Names {
     backups: Mutex<BTreeMap<String, String>>,
     volumes: Mutex<BTreeMap<String, String>>,
+    records: Mutex<BTreeMap<String, Record>>,
+    snapshots: Mutex<BTreeMap<String, String>>,
     /// Backups whose create went down with the API's process before it was made.
     lost: Mutex<BTreeSet<String>>,
 }
@@ -16,7 +19,13 @@ pub(super) struct Names {
 impl Names {
     pub fn of(volumes: &[PlannedVolume]) -> Names {
         let volumes = volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
-        Names { backups: Mutex::default(), volumes: Mutex::new(volumes), lost: Mutex::default() }
+        Names {
+            backups: Mutex::default(),
+            volumes: Mutex::new(volumes),
+            records: Mutex::default(),
+            snapshots: Mutex::default(),
+            lost: Mutex::default(),
+        }
     }
 
     pub fn backup(&self, name: &str) -> Result<String, String> {
@@ -41,8 +50,10 @@ impl Names {
     pub fn is_lost(&self, step: &Step) -> bool {
         let name = match step {
             Step::Restore(restore) => &restore.backup,
-            Step::Delete(of) | Step::ForceDelete(of) => &of.backup,
+            Step::Delete(of) | Step::ForceDelete(of) | Step::Forget(of) => &of.backup,
+            Step::Export(export) => &export.backup,
             Step::ResetStatus(reset) => &reset.backup,
+            Step::Import(_) | Step::Snapshot(_) => return false,
             Step::Create(_) | Step::Write(_) | Step::Set(_) | Step::ServiceList(_) => return false,
         };
         self.lost.lock().expect("no panic while the lock is held").contains(name)
@@ -50,6 +61,24 @@ impl Names {
 
     pub fn add_volume(&self, name: &str, id: &str) {
         self.volumes.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
+    }
+
+    pub fn record(&self, name: &str) -> Result<Record, String> {
+        let records = self.records.lock().expect("no panic while the lock is held");
+        records.get(name).cloned().ok_or_else(|| format!("no record was exported as \"{name}\""))
+    }
+
+    pub fn add_record(&self, name: &str, record: Record) {
+        self.records.lock().expect("no panic while the lock is held").insert(name.to_owned(), record);
+    }
+
+    pub fn snapshot(&self, name: &str) -> Result<String, String> {
+        let snapshots = self.snapshots.lock().expect("no panic while the lock is held");
+        snapshots.get(name).cloned().ok_or_else(|| format!("no snapshot is called \"{name}\""))
+    }
+
+    pub fn add_snapshot(&self, name: &str, id: &str) {
+        self.snapshots.lock().expect("no panic while the lock is held").insert(name.to_owned(), id.to_owned());
     }
 
     /// Ids of all accepted backups.

@@ -14,7 +14,7 @@ use clinker_model::fault::When;
 use clinker_model::history::{Failure, Phase};
 use clinker_model::{Entry, Journal};
 use clinker_world::{Gate, SimJournal};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Points `db.<call>`.
 pub(super) struct GatedDb<D> {
@@ -195,5 +195,17 @@ impl BackupDriver for RecordedDriver {
 
     async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
         self.record("delete_backup", Some(backup), self.inner.delete_backup(context, backup)).await
+    }
+
+    fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {
+        self.inner.export_record(backup)
+    }
+
+    fn import_record(&self, backup: &Backup, driver_info: &Map<String, Value>) -> Result<()> {
+        self.inner.import_record(backup, driver_info)
+    }
+
+    async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()> {
+        self.record("verify", Some(backup), self.inner.verify(context, backup, object_count)).await
     }
 }

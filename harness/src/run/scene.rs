@@ -20,7 +20,8 @@ use clinker_manager::db::{Call, CommitLog, Dump, Request, service_id};
 use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
 use clinker_manager::service::{Ports, Service};
 use clinker_model::fault::Fault;
-use clinker_model::plan::{Plan, PlannedVolume};
+use clinker_model::plan::{Plan, PlannedVolume, Step};
+use clinker_model::record::Import;
 use clinker_model::{Entry, FaultTarget, Journal};
 use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFuture, World};
 
@@ -33,6 +34,7 @@ use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
 use super::{Parts, RunError};
+use crate::fixtures::Link;
 use crate::loader::{own_disk, presets};
 
 /// The client of every scenario.
@@ -92,6 +94,9 @@ impl Scene {
         let (mut tokens, mut disks) = (None, Vec::new());
         if scene.back_end == DISK {
             disks = scene.add_disks(world);
+            for disk in &disks {
+                scene.put_fixtures(disk).map_err(RunError::Fixture)?;
+            }
         } else {
             let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
             scene.targets.extend(servers.targets);
@@ -189,6 +194,20 @@ impl Scene {
             disk
         };
         names.into_iter().map(add).collect()
+    }
+
+    /// The repositories of the fixtures whose records are imported.
+    fn put_fixtures(&self, disk: &SimDisk) -> Result<(), String> {
+        for planned in &self.plan.steps {
+            let Step::Import(Import { fixture: Some(name), .. }) = &planned.step else { continue };
+            let link = Link::named(name).ok_or_else(|| format!("no fixture is called \"{name}\""))?;
+            for (path, bytes) in link.files() {
+                let path = format!("{}/{path}", self.options.backup_posix_path);
+                disk.put(&path, bytes).map_err(|error| format!("{path}: {error}"))?;
+            }
+            self.devices.note_made(link.volume_id(), link.backup_id(), link.device()?);
+        }
+        Ok(())
     }
 
     /// `backup_workers`: each is a process with a world's host of its own.
@@ -328,7 +347,12 @@ impl Scene {
             let request = Request { key: "end".to_owned(), now: Stamp::default(), call: Call::Dump };
             let dump = store.lock().expect("no call panics").apply(request);
             let dump: Dump = dump.ok().and_then(|dump| serde_json::from_value(dump).ok()).unwrap_or_default();
-            for (table, rows) in [("services", dump.services), ("backups", dump.backups), ("volumes", dump.volumes)] {
+            for (table, rows) in [
+                ("services", dump.services),
+                ("backups", dump.backups),
+                ("volumes", dump.volumes),
+                ("snapshots", dump.snapshots),
+            ] {
                 for row in rows {
                     let id = row["id"].as_str().unwrap_or_default().to_owned();
                     self.journal.record(DB_HOST, Entry::FinalRow { table: table.to_owned(), id, row });

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_drivers::{Device, Error, Kind, Result};
 use clinker_env::{BoxStream, Env};
-use clinker_manager::volumes::{Attachment, Purpose, Volumes};
+use clinker_manager::volumes::{Attachment, Purpose, Temporary, Volumes};
 use clinker_manager::wire::Lines;
 use clinker_model::fault::When;
 use clinker_model::plan::PlannedVolume;
@@ -58,6 +58,17 @@ impl Devices {
         self.state().devices.insert(volume_id.to_owned(), device);
     }
 
+    /// A copy of a device as it is now, under another id; one that is there stays.
+    pub fn copy(&self, volume_id: &str, copy_id: &str) -> std::result::Result<(), String> {
+        let mut state = self.state();
+        if state.devices.contains_key(copy_id) {
+            return Ok(());
+        }
+        let bytes = state.devices.get(volume_id).ok_or("no such volume")?.bytes().clone();
+        state.devices.insert(copy_id.to_owned(), Arc::new(SimDevice::new(bytes)));
+        Ok(())
+    }
+
     /// The volume's user writes seeded bytes; a different draw each time.
     pub fn scribble(&self, volume_id: &str, offset: u64, len: u64) -> std::result::Result<(), String> {
         let mut state = self.state();
@@ -72,6 +83,13 @@ impl Devices {
             bytes.get_mut(start..end).ok_or_else(|| format!("bytes {start}..{end} are beyond its end, {total}"))?;
         ChaCha8Rng::seed_from_u64(draw).fill_bytes(range);
         Ok(())
+    }
+
+    /// A backup that was made before the run, of a device that is no more.
+    pub fn note_made(&self, volume_id: &str, backup_id: &str, bytes: Vec<u8>) {
+        let (len, digest) = SimDevice::new(bytes).digest(u64::MAX);
+        self.state().source_len.insert(backup_id.to_owned(), len);
+        self.record(volume_id, "attach", Some(backup_id), len, digest);
     }
 
     /// Records the contents of every device as they are at the end.
@@ -99,7 +117,7 @@ impl Devices {
     }
 
     fn attach(&self, attachment: &Attachment) -> Answer {
-        let Some(device) = self.state().devices.get(&attachment.volume_id).cloned() else {
+        let Some(device) = self.state().devices.get(device_of(attachment)).cloned() else {
             return Answer::Refused(format!("volume {} has no device", attachment.volume_id));
         };
         self.state().attached.insert(key(attachment));
@@ -139,6 +157,14 @@ impl Devices {
             let answer = match request {
                 Request::Attach(attachment) => self.attach(&attachment),
                 Request::Detach(attachment) => self.detach(&attachment),
+                Request::Copy(copy) => match self.copy(&copy.volume_id, &copy.id) {
+                    Ok(()) => Answer::Done,
+                    Err(why) => Answer::Refused(why),
+                },
+                Request::Remove(copy) => {
+                    self.state().devices.remove(&copy.id);
+                    Answer::Done
+                }
             };
             if lines.send(&answer).await.is_err() {
                 return;
@@ -147,8 +173,13 @@ impl Devices {
     }
 }
 
+/// The id of the device that is attached.
+fn device_of(attachment: &Attachment) -> &str {
+    attachment.copy_id.as_deref().unwrap_or(&attachment.volume_id)
+}
+
 fn key(attachment: &Attachment) -> String {
-    let Attachment { volume_id, backup_id, host, purpose } = attachment;
+    let Attachment { volume_id, backup_id, host, purpose, copy_id: _ } = attachment;
     format!("{host} {volume_id} {backup_id} {purpose:?}")
 }
 
@@ -161,6 +192,8 @@ fn usize_of(bytes: u64) -> usize {
 enum Request {
     Attach(Attachment),
     Detach(Attachment),
+    Copy(Temporary),
+    Remove(Temporary),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -194,7 +227,7 @@ impl Volumes for VolumeClient {
         let answer = self.ask(Request::Attach(attachment.clone())).await;
         self.gate.pass("volumes.attach", When::After).await;
         answer?;
-        let device = self.devices.state().devices.get(&attachment.volume_id).cloned();
+        let device = self.devices.state().devices.get(device_of(attachment)).cloned();
         device.map(|device| device as Arc<dyn Device>).ok_or_else(|| Error::new(Kind::Internal, "the device vanished"))
     }
 
@@ -202,6 +235,20 @@ impl Volumes for VolumeClient {
         self.gate.pass("volumes.detach", When::Before).await;
         let answer = self.ask(Request::Detach(attachment.clone())).await;
         self.gate.pass("volumes.detach", When::After).await;
+        answer
+    }
+
+    async fn create_temporary(&self, copy: &Temporary) -> Result<()> {
+        self.gate.pass("volumes.create_temporary", When::Before).await;
+        let answer = self.ask(Request::Copy(copy.clone())).await;
+        self.gate.pass("volumes.create_temporary", When::After).await;
+        answer
+    }
+
+    async fn delete_temporary(&self, copy: &Temporary) -> Result<()> {
+        self.gate.pass("volumes.delete_temporary", When::Before).await;
+        let answer = self.ask(Request::Remove(copy.clone())).await;
+        self.gate.pass("volumes.delete_temporary", When::After).await;
         answer
     }
 }

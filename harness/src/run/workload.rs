@@ -180,6 +180,10 @@ impl Workload {
                 let row = self.api.reset_status(&self.context(), &id, status).await?;
                 Ok(json!({ "backup_id": row.id }))
             }
+            Step::Export(export) => self.export(export).await,
+            Step::Import(import) => self.import(import).await,
+            Step::Forget(of) => self.forget(&of.backup).await,
+            Step::Snapshot(snapshot) => self.snapshot(snapshot).await,
             Step::Write(write) => {
                 let id = self.names.volume(&write.volume).map_err(unknown)?;
                 self.devices.scribble(&id, write.offset.0, write.len.0).map_err(unknown)?;
@@ -214,6 +218,12 @@ impl Workload {
             container: create.container.clone(),
             incremental: create.incremental,
             force: create.force,
+            snapshot_id: create
+                .snapshot
+                .as_deref()
+                .map(|name| self.names.snapshot(name))
+                .transpose()
+                .map_err(unknown)?,
             availability_zone: create.availability_zone.clone(),
         };
         let row = self.api.create(&self.context(), new).await?;
@@ -259,7 +269,7 @@ impl Workload {
     }
 
     /// A user's context; with a token and a catalog of its own where the driver works on the user's behalf.
-    fn context(&self) -> RequestContext {
+    pub(super) fn context(&self) -> RequestContext {
         let mut context =
             RequestContext { user_id: USER.to_owned(), project_id: PROJECT.to_owned(), ..RequestContext::default() };
         if let Some(tokens) = &self.tokens {
@@ -278,6 +288,6 @@ fn backup_status(word: &str) -> Result<BackupStatus, Error> {
 }
 
 /// A step that names something that is not there: the scenario is wrong, or an earlier step was refused.
-fn unknown(what: String) -> Error {
+pub(super) fn unknown(what: String) -> Error {
     Error::new(clinker_drivers::Kind::Internal, format!("step: {what}"))
 }

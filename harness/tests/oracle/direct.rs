@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use clinker_manager::db::record::RecordCall;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Begin, Begun, Call, Commit, CommitLog, CreateRequest, HostChoice, Request};
 use clinker_manager::model::{BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
@@ -41,6 +42,9 @@ pub struct Case {
 pub fn outcome(case: &Case) -> Outcome {
     let mut database = Database::new();
     database.prepare(case);
+    if case.operation == "export" {
+        return database.export();
+    }
     let operation = operation(case);
     let begun = database.call(Call::OpBegin(Begin {
         operation,
@@ -99,9 +103,23 @@ impl Database {
     }
 
     fn call(&mut self, call: Call) -> Value {
+        self.try_call(call).unwrap()
+    }
+
+    fn try_call(&mut self, call: Call) -> clinker_manager::Result<Value> {
         self.calls += 1;
         let now = Stamp("2026-01-01T00:00:00Z".parse().unwrap());
-        self.store.apply(Request { key: self.calls.to_string(), now, call }).unwrap()
+        self.store.apply(Request { key: self.calls.to_string(), now, call })
+    }
+
+    /// A manager is asked for the record.
+    fn export(&mut self) -> Outcome {
+        let begin = RecordCall::ExportBegin { backup_id: "b".into(), driver: POSIX.into() };
+        let begun = self.try_call(Call::Record(begin));
+        let mut outcome = Outcome::default();
+        outcome.fact("ok", begun.is_ok());
+        outcome.backup("backup", &self.call(Call::BackupGet { backup_id: "b".into() }));
+        outcome
     }
 
     fn prepare(&mut self, case: &Case) {
@@ -125,6 +143,7 @@ impl Database {
             container: None,
             incremental: false,
             force: false,
+            snapshot_id: None,
             availability_zone: None,
         };
         let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());
@@ -136,7 +155,7 @@ impl Database {
             request,
             choice: HostChoice { service_down_time: u64::MAX, pick: 0, same_host: false },
         });
-        let open = if operation(case) == Operation::ResetStatus { "[\"reset_status\"]" } else { "[]" };
+        let open = if case.operation == "reset_status" { "[\"reset_status\"]" } else { "[]" };
         let Case { backup, volume, service, container, object_count, fail_reason, .. } = case;
         self.by_hand
             .execute(

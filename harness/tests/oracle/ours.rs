@@ -35,8 +35,11 @@ pub fn outcome(play_of: &Play) -> Outcome {
         let row = view.row("volumes", id, u64::MAX).unwrap_or(Value::Null);
         outcome.volume(&row, !row["src_backup_id"].is_null());
     }
-    if let Some(ok) = outcome.reached() {
+    if let Some(ok) = outcome.reached().or_else(|| view.imported()) {
         outcome.fact("ok", ok);
+    }
+    if let Some(record) = view.exported() {
+        outcome.record(record);
     }
     if let Some(id) = view.names.get(play_of.last_backup()) {
         let stored = |entry: &Entry| matches!(entry, Entry::Stored { name, .. } if name.contains(id.as_str()));
@@ -88,10 +91,14 @@ impl<'h> View<'h> {
             plan.volumes.iter().map(|volume| (volume.name.clone(), volume.id.clone())).collect();
         for record in &history.records {
             let Entry::Op { phase, step, value, failure, .. } = &record.entry else { continue };
-            assert_ne!(*phase, Phase::Fail, "step {step} was refused: {failure:?}");
+            let refused = plan.steps[*step].refused.is_some();
+            assert!(*phase != Phase::Fail || refused, "step {step} was refused: {failure:?}");
             let id = |field: &str| value[field].as_str().map(str::to_owned);
             match (phase, &plan.steps[*step].step) {
                 (Phase::Ok, Step::Create(create)) => names.extend(id("backup_id").map(|id| (create.name.clone(), id))),
+                (Phase::Ok, Step::Import(import)) => {
+                    names.extend(id("backup_id").map(|id| (import.name.clone(), id)));
+                }
                 (Phase::Ok, Step::Restore(restore)) => {
                     names.extend(restore.new.clone().and_then(|name| Some((name, id("volume_id")?))));
                 }
@@ -121,6 +128,25 @@ impl<'h> View<'h> {
         events.retain(|event| event.event_type != "reset_status.start");
         events.retain(|event| event.event_type.starts_with("init.") == play.init);
         events
+    }
+
+    /// Whether the last import, if that is the last step, gave an available backup.
+    fn imported(&self) -> Option<bool> {
+        let last = self.history.header.plan.steps.last()?;
+        let Step::Import(import) = &last.step else { return None };
+        let row = self.names.get(&import.name).and_then(|id| self.row("backups", id, u64::MAX));
+        Some(last.refused.is_none() && row.is_some_and(|row| row["status"] == "available"))
+    }
+
+    /// The fields of the last export, if that is the last step.
+    fn exported(&self) -> Option<&Value> {
+        let last = self.history.header.plan.steps.len().checked_sub(1)?;
+        self.history.records.iter().find_map(|record| match &record.entry {
+            Entry::Op { phase: Phase::Ok, step, value, op, .. } if *step == last && op == "export" => {
+                value.get("record")
+            }
+            _ => None,
+        })
     }
 
     /// A row as it was at a moment, in ns.

@@ -110,6 +110,19 @@ impl Outcome {
         }
     }
 
+    /// Which fields an exported record has, and which of them are null. The empty text is none, and so is the
+    /// description: that is the user's.
+    pub fn record(&mut self, fields: &Value) {
+        let shown = |(name, value): (&String, &Value)| {
+            format!(
+                "{name}:{}",
+                if value.is_null() || value == "" || name == "display_description" { "null" } else { "set" }
+            )
+        };
+        let fields: Vec<String> = fields.as_object().into_iter().flatten().map(shown).collect();
+        self.fact("record", fields.join(" "));
+    }
+
     /// `previous_status` is a fact only where it is neither null nor `available`: restores and refusals leave it, and
     /// those two are what it is before.
     pub fn volume(&mut self, row: &Value, src_backup: bool) {

@@ -10,6 +10,7 @@ const FILES: &[(&str, &str)] = &[
     ("damage.toml", include_str!("plays/damage.toml")),
     ("delete.toml", include_str!("plays/delete.toml")),
     ("reset.toml", include_str!("plays/reset.toml")),
+    ("record.toml", include_str!("plays/record.toml")),
     ("swift.toml", include_str!("plays/swift.toml")),
     ("absent.toml", include_str!("plays/absent.toml")),
 ];

@@ -36,7 +36,9 @@ pub fn outcome<'a>(row: &Value, backups: impl Iterator<Item = &'a str>) -> Outco
     if let Some(volume) = facts.get("volume") {
         outcome.volume(volume, volume["metadata"].get("src_backup_id").is_some());
     }
-    if let Some(ok) = facts.get("result").and_then(reached) {
+    if let Some(record) = facts.get("result").and_then(|result| result.get("decoded_backup_url")) {
+        outcome.record(record);
+    } else if let Some(ok) = facts.get("result").and_then(reached) {
         outcome.fact("ok", ok);
     }
     for name in ["identical", "restored_identical"] {

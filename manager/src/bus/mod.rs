@@ -53,7 +53,12 @@ pub enum Method {
     CreateBackup,
     RestoreBackup,
     DeleteBackup,
-    ResetStatus { status: BackupStatus },
+    ResetStatus {
+        status: BackupStatus,
+    },
+    ExportRecord,
+    /// The record is in the database.
+    ImportRecord,
 }
 
 /// The caller as a message carries it. The token is the caller's own and prints nowhere.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::sqlite::{Tx, to_json};
 use super::{Call, CreateRequest, Deleted, HostChoice, RestoreTarget};
-use crate::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
+use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
 use crate::notify::{Event, Terminal};
 use crate::placement::{Need, eligible, is_host_bound};
 use crate::state::ServiceState;
@@ -28,7 +28,9 @@ impl Tx<'_> {
 
     fn api_create(&mut self, request: CreateRequest, choice: &HostChoice) -> Result<BackupRow> {
         let mut volume = self.volume(&request.volume_id)?;
+        let snapshot = self.source_snapshot(&request)?;
         match volume.status {
+            _ if snapshot.is_some() => {}
             VolumeStatus::Available => {}
             VolumeStatus::InUse if request.force => {}
             VolumeStatus::InUse => {
@@ -38,22 +40,33 @@ impl Tx<'_> {
                 return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
             }
         }
-        let parent = if request.incremental { Some(self.parent_for(&request)?) } else { None };
+        let taken_at = snapshot.as_ref().map(|snapshot| snapshot.created_at);
+        let parent = if request.incremental { Some(self.parent_for(&request, taken_at)?) } else { None };
         let host = self.choose(self.need_of_create(&request, &volume, parent.as_ref(), choice)?, choice)?;
         let parent = parent.map(|parent| parent.id);
-        volume.previous_status = Some(volume.status);
-        volume.status = VolumeStatus::BackingUp;
-        self.save_volume(&volume)?;
-        let mut row = new_backup(request, &volume, host, parent, self.wall);
+        let size = snapshot.as_ref().map_or(volume.size, |snapshot| snapshot.size);
+        match snapshot {
+            Some(snapshot) => self.seize_snapshot(snapshot)?,
+            None => {
+                volume.previous_status = Some(volume.status);
+                volume.status = VolumeStatus::BackingUp;
+                self.save_volume(&volume)?;
+            }
+        }
+        let mut row = new_backup(request, size, host, parent, self.wall);
+        row.data_timestamp = taken_at.unwrap_or(row.data_timestamp);
         self.save_backup(&mut row)?;
         Ok(row)
     }
 
-    /// The newest available backup of the same volume and project (`reference/02` §2.8, 3).
-    fn parent_for(&self, request: &CreateRequest) -> Result<BackupRow> {
+    /// The newest available backup of the same volume and project, for a snapshot one of older data (`reference/02`
+    /// §2.8, 3).
+    fn parent_for(&self, request: &CreateRequest, taken_at: Option<Stamp>) -> Result<BackupRow> {
         let query = "SELECT id FROM backups WHERE volume_id = ?1 AND project_id = ?2 AND status = 'available'
-                     AND deleted = 0 ORDER BY data_timestamp DESC, id LIMIT 1";
-        let found = self.select(query, (&request.volume_id, &request.project_id))?;
+                     AND deleted = 0 AND data_timestamp < ?3 ORDER BY data_timestamp DESC, id LIMIT 1";
+        // Stamps sort as texts; no year is beyond this one.
+        let before = taken_at.map_or("9999".to_owned(), Stamp::text);
+        let found = self.select(query, (&request.volume_id, &request.project_id, &before))?;
         let id = found.first().and_then(|row| row["id"].as_str()).ok_or_else(|| {
             Error::new(Kind::InvalidBackup, "no available backup of the volume to build upon: make a full one first")
         })?;
@@ -161,7 +174,7 @@ impl Tx<'_> {
         Ok(backup)
     }
 
-    fn live_backup(&self, id: &str) -> Result<BackupRow> {
+    pub(super) fn live_backup(&self, id: &str) -> Result<BackupRow> {
         let backup = self.backup(id)?;
         if backup.deleted {
             return Err(Error::new(Kind::NotFound, format!("backup {id}")));
@@ -189,14 +202,14 @@ impl Tx<'_> {
 
     /// An existing backup is worked on in its zone, and on its own host where only that one reaches it or
     /// `backup_use_same_host` asks for it.
-    fn need_of(&self, backup: &BackupRow, choice: &HostChoice) -> Result<Need> {
+    pub(super) fn need_of(&self, backup: &BackupRow, choice: &HostChoice) -> Result<Need> {
         let services = self.services(choice.service_down_time)?;
         let own = backup.host.clone().filter(|host| choice.same_host || is_host_bound(&services, host));
         Ok(Need { zone: backup.availability_zone.clone(), host: own })
     }
 
     /// One of the hosts that may take the request (D1).
-    fn choose(&self, need: Need, choice: &HostChoice) -> Result<String> {
+    pub(super) fn choose(&self, need: Need, choice: &HostChoice) -> Result<String> {
         let mut hosts = eligible(self.placement, &self.services(choice.service_down_time)?, &need);
         if hosts.is_empty() {
             let on = need.host.map_or(String::new(), |host| format!(" on {host}"));
@@ -208,20 +221,14 @@ impl Tx<'_> {
         Ok(hosts.swap_remove(index))
     }
 
-    fn own_host_is_up(&self, backup: &BackupRow, choice: &HostChoice) -> bool {
+    pub(super) fn own_host_is_up(&self, backup: &BackupRow, choice: &HostChoice) -> bool {
         let Some(host) = backup.host.as_deref() else { return false };
         let views = self.services(choice.service_down_time).unwrap_or_default();
         views.iter().any(|view| view.row.host == host && view.state == ServiceState::Up)
     }
 }
 
-fn new_backup(
-    request: CreateRequest,
-    volume: &VolumeRow,
-    host: String,
-    parent_id: Option<String>,
-    now: crate::model::Stamp,
-) -> BackupRow {
+fn new_backup(request: CreateRequest, size: u64, host: String, parent_id: Option<String>, now: Stamp) -> BackupRow {
     BackupRow {
         id: request.backup_id,
         user_id: request.user_id,
@@ -237,10 +244,12 @@ fn new_backup(
         fail_reason: None,
         service_metadata: None,
         service: None,
-        size: volume.size,
+        size,
         object_count: 0,
         num_dependent_backups: 0,
-        snapshot_id: None,
+        snapshot_id: request.snapshot_id,
+        temp_volume_id: None,
+        temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
         created_at: now,
@@ -264,7 +273,10 @@ impl Tx<'_> {
     /// Counts the parent's `num_dependent_backups` anew: the children that exist and were made. A failed one was never
     /// counted, so its delete must not lower the count either.
     pub(super) fn count_dependents_of_parent(&mut self, child: &BackupRow) -> Result<()> {
-        let Some(parent_id) = &child.parent_id else { return Ok(()) };
+        child.parent_id.as_deref().map_or(Ok(()), |parent_id| self.count_dependents(parent_id))
+    }
+
+    pub(super) fn count_dependents(&mut self, parent_id: &str) -> Result<()> {
         let Some(mut parent) = self.load::<BackupRow>("backups", parent_id)? else { return Ok(()) };
         let query = "SELECT count(*) AS n FROM backups WHERE parent_id = ?1 AND deleted = 0
                      AND status NOT IN ('creating', 'error')";
@@ -279,6 +291,7 @@ impl Tx<'_> {
             services: self.select("SELECT * FROM services ORDER BY id", [])?,
             backups: self.select("SELECT * FROM backups ORDER BY created_at, id", [])?,
             volumes: self.select("SELECT * FROM volumes ORDER BY id", [])?,
+            snapshots: self.select("SELECT * FROM snapshots ORDER BY id", [])?,
             outbox: count.first().map_or(json!(0), |row| row["n"].clone()).as_u64().unwrap_or(0),
         })
     }

@@ -16,7 +16,7 @@ impl Tx<'_> {
     /// Ids of the host's backups that an operation has left unfinished, oldest first.
     pub(super) fn unfinished(&self, host: &str, share: Share) -> Result<Vec<String>> {
         let query = "SELECT id FROM backups WHERE host = ?1 AND (status IN ('creating', 'restoring', 'deleting')
-                     OR open_events <> '[]') ORDER BY created_at, id";
+                     OR open_events <> '[]' OR temp_volume_id IS NOT NULL OR temp_snapshot_id IS NOT NULL) ORDER BY created_at, id";
         let rows = self.select(query, [host])?;
         let mut ids = Vec::new();
         for id in rows.iter().filter_map(|row| row["id"].as_str()) {

@@ -8,8 +8,10 @@ mod cleanup;
 pub mod client;
 mod operation;
 mod outbox;
+pub mod record;
 pub mod server;
 mod service;
+pub mod source;
 pub mod sqlite;
 mod work;
 
@@ -110,6 +112,12 @@ pub enum Call {
         choice: HostChoice,
     },
 
+    /// Snapshots and temporary copies.
+    Source(source::SourceCall),
+
+    /// Export and import.
+    Record(record::RecordCall),
+
     /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
     ApiWithdraw {
         /// The key of that call.
@@ -206,6 +214,10 @@ pub enum Call {
         backup_id: String,
         status: BackupStatus,
     },
+    /// An administrator takes the row away by hand; what is stored stays.
+    BackupForget {
+        backup_id: String,
+    },
     VolumeSetStatus {
         volume_id: String,
         status: VolumeStatus,
@@ -247,6 +259,8 @@ impl Call {
             Call::ApiDelete { force: false, .. } => "api_delete",
             Call::ApiDelete { force: true, .. } => "api_force_delete",
             Call::ApiResetStatus { .. } => "api_reset_status",
+            Call::Record(call) => call.name(),
+            Call::Source(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::Api(asked) => asked.request.name(),
             Call::ApiStarted { .. } => "api_started",
@@ -268,6 +282,7 @@ impl Call {
             Call::VolumeGet { .. } => "volume_get",
             Call::VolumeCreate { .. } => "volume_create",
             Call::BackupSetStatus { .. } => "backup_set_status",
+            Call::BackupForget { .. } => "backup_forget",
             Call::VolumeSetStatus { .. } => "volume_set_status",
             Call::Dump => "dump",
         }
@@ -299,6 +314,8 @@ pub struct CreateRequest {
     pub incremental: bool,
     /// Back up a volume that is in use.
     pub force: bool,
+    /// The source, instead of the volume itself.
+    pub snapshot_id: Option<String>,
     pub availability_zone: Option<String>,
 }
 
@@ -425,6 +442,7 @@ pub struct Dump {
     pub services: Vec<Value>,
     pub backups: Vec<Value>,
     pub volumes: Vec<Value>,
+    pub snapshots: Vec<Value>,
     /// Notifications not delivered yet.
     pub outbox: u64,
 }

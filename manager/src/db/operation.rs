@@ -9,6 +9,15 @@ use crate::notify::{Event, Terminal};
 use crate::transitions::{Arrival, Case, ReasonChange, ending, refusal};
 use crate::{Error, Kind, Result};
 
+fn method_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "create_backup",
+        Operation::Restore => "restore_backup",
+        Operation::Delete => "delete_backup",
+        Operation::ResetStatus => "reset_status",
+    }
+}
+
 /// Cinder cuts `fail_reason` to this many characters on save.
 const FAIL_REASON_MAX: usize = 255;
 
@@ -35,7 +44,8 @@ impl Tx<'_> {
         let volume = self.volume_of(operation, &backup)?;
         let ours =
             backup.service.as_deref().is_none_or(|service| clinker_drivers::registry::accepts(service, &begin.driver));
-        let arrival = Arrival { working: begin.working, ours };
+        let snapshot = self.snapshot_status(&backup)?;
+        let arrival = Arrival { working: begin.working, ours, snapshot };
         if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
             self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
             let volume = self.volume_of(operation, &backup)?;
@@ -51,9 +61,21 @@ impl Tx<'_> {
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
             return Ok(Begun { ended: Some(Case::ResetOk), again: false, backup, volume: None, chain: Vec::new() });
         }
-        self.save_backup(&mut backup)?;
-        let chain = self.chain(&backup)?;
-        Ok(Begun { ended: None, again: false, backup, volume, chain })
+        // What is removed needs no ancestors; an imported backup may lack them.
+        let chain = if operation == Operation::Delete { Ok(Vec::new()) } else { self.chain(&backup) };
+        match chain {
+            Ok(chain) => {
+                self.save_backup(&mut backup)?;
+                Ok(Begun { ended: None, again: false, backup, volume, chain })
+            }
+            Err(error) => {
+                let case = ending(operation, backup.status, true);
+                let reason = error.during(method_of(operation)).to_string();
+                self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
+                let volume = self.volume_of(operation, &backup)?;
+                Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() })
+            }
+        }
     }
 
     pub(super) fn running(&mut self, call: Call) -> Result<Value> {
@@ -125,6 +147,9 @@ impl Tx<'_> {
         if backup.open_events.contains(&operation) {
             return Ok(());
         }
+        if operation == Operation::Create {
+            self.release_snapshot(backup, self.transitions.outcome(case).volume)?;
+        }
         if let Some(mut volume) = self.volume_of(operation, backup)? {
             self.transitions.outcome(case).volume.apply(&mut volume);
             self.save_volume(&volume)?;
@@ -147,6 +172,9 @@ impl Tx<'_> {
     ) -> Result<()> {
         let reason = reason.map(|reason| reason.chars().take(FAIL_REASON_MAX).collect::<String>());
         let outcome = self.transitions.outcome(case);
+        if operation == Operation::Create {
+            self.release_snapshot(backup, outcome.volume)?;
+        }
         if let Some(mut volume) = volume {
             outcome.volume.apply(&mut volume);
             if case == Case::RestoreOk && (volume.id != backup.volume_id || volume.src_backup_id.is_some()) {
@@ -182,6 +210,8 @@ impl Tx<'_> {
     /// The volume an operation works on; none for deletes and resets, or when it is gone.
     pub(super) fn volume_of(&self, operation: Operation, backup: &BackupRow) -> Result<Option<VolumeRow>> {
         match (operation, &backup.restore_volume_id) {
+            // A snapshot's volume is left alone.
+            (Operation::Create, _) if backup.snapshot_id.is_some() => Ok(None),
             (Operation::Create, _) => self.load("volumes", &backup.volume_id),
             (Operation::Restore, Some(id)) => self.load("volumes", id),
             _ => Ok(None),
@@ -195,7 +225,10 @@ impl Tx<'_> {
             if chain.iter().any(|link| link.id == parent_id) {
                 return Err(Error::new(Kind::InvalidBackup, format!("backup {parent_id} is its own ancestor")));
             }
-            chain.push(self.backup(&parent_id)?);
+            let parent = self.load::<BackupRow>("backups", &parent_id)?.filter(|parent| !parent.deleted);
+            chain.push(parent.ok_or_else(|| {
+                Error::new(Kind::InvalidBackup, format!("backup {parent_id}, which it builds upon, is not there"))
+            })?);
         }
         chain.reverse();
         Ok(chain)

@@ -29,11 +29,18 @@ CREATE TABLE IF NOT EXISTS backups (
     availability_zone TEXT, display_name TEXT, display_description TEXT, container TEXT, parent_id TEXT,
     status TEXT NOT NULL, fail_reason TEXT, service_metadata TEXT, service TEXT, size INTEGER NOT NULL,
     object_count INTEGER NOT NULL, num_dependent_backups INTEGER NOT NULL, snapshot_id TEXT,
+    temp_volume_id TEXT, temp_snapshot_id TEXT,
     data_timestamp TEXT NOT NULL, restore_volume_id TEXT, created_at TEXT NOT NULL, updated_at TEXT, deleted_at TEXT,
     deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
     availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT);
+CREATE TABLE IF NOT EXISTS snapshots (
+    id TEXT PRIMARY KEY, volume_id TEXT NOT NULL, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL,
+    created_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS records (
+    id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, backup_service TEXT, backup_url TEXT, hosts JSON NOT NULL,
+    answer JSON, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS work (
@@ -283,6 +290,8 @@ impl Tx<'_> {
             Call::ApiCreate { .. } | Call::ApiRestore { .. } | Call::ApiDelete { .. } | Call::ApiResetStatus { .. } => {
                 self.api(call)
             }
+            Call::Record(call) => self.records(call),
+            Call::Source(call) => self.source(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::Api(_) | Call::ApiStarted { .. } | Call::CastsUnsent { .. } | Call::CastsSent { .. } => {
                 self.casts(call)
@@ -302,6 +311,10 @@ impl Tx<'_> {
                 let mut row = self.backup(&backup_id)?;
                 row.status = status;
                 self.save_backup(&mut row).map(|()| Value::Null)
+            }
+            Call::BackupForget { backup_id } => {
+                let mut row = self.backup(&backup_id)?;
+                self.remove(&mut row).map(|()| Value::Null)
             }
             Call::VolumeSetStatus { volume_id, status } => {
                 let mut row = self.volume(&volume_id)?;
@@ -398,7 +411,12 @@ impl Tx<'_> {
         Ok(found)
     }
 
-    fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
+    /// A row that was written by a statement of one's own.
+    pub fn forget_row(&self, table: &'static str, id: &str) {
+        self.rows.borrow_mut().remove(&(table, id.to_owned()));
+    }
+
+    pub fn save<T: Serialize>(&mut self, table: &'static str, id: &str, row: &T) -> Result<()> {
         let known = self.rows.borrow_mut().remove(&(table, id.to_owned()));
         let before = known.map_or_else(|| self.row(table, id), |row| Ok(Some(row)))?.unwrap_or(Value::Null);
         let after = serde_json::to_value(row).map_err(shape)?;
@@ -436,7 +454,7 @@ impl Column {
     fn named(name: &str) -> Column {
         match name {
             "working" | "host_bound" | "ended" | "deleted" | "delivered" | "sent" | "begun" => Column::Boolean,
-            "open_events" | "message" | "answer" | "method" => Column::Json,
+            "open_events" | "message" | "answer" | "method" | "hosts" => Column::Json,
             _ => Column::Plain,
         }
     }
@@ -484,7 +502,19 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
         connection.execute_batch(casts::SCHEMA).unwrap();
-        for table in ["services", "backups", "volumes", "outbox", "work", "applied", "clock", "casts", "senders"] {
+        for table in [
+            "services",
+            "backups",
+            "volumes",
+            "snapshots",
+            "records",
+            "outbox",
+            "work",
+            "applied",
+            "clock",
+            "casts",
+            "senders",
+        ] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {
                 let declared = match column.decl_type() {

@@ -140,6 +140,7 @@ pub fn create(backup_id: &str, volume_id: &str) -> CreateRequest {
         container: None,
         incremental: false,
         force: false,
+        snapshot_id: None,
         availability_zone: None,
     }
 }

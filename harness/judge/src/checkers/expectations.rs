@@ -1,6 +1,7 @@
 //! Expectations: what the scenario says must have come of it, and which requests the API must refuse.
 
 use clinker_model::history::{Entry, History, Phase, Record};
+use clinker_model::plan::Step;
 use clinker_model::verdict::Finding;
 use serde_json::Value;
 
@@ -24,6 +25,9 @@ fn check(history: &History) -> Finding {
     for (name, status) in &expect.volume {
         final_status(history, &mut tally, "volumes", name, status);
     }
+    for (name, status) in &expect.snapshot {
+        final_status(history, &mut tally, "snapshots", name, status);
+    }
     for (name, piece) in &expect.reason {
         let row = named(history, "backups", name);
         let reason = row.map_or("", |row| text(&row["fail_reason"]));
@@ -42,9 +46,25 @@ fn check(history: &History) -> Finding {
     tally.finish()
 }
 
+/// The id of the last backup that was imported under the name: its row has another, or none.
+fn imported<'h>(history: &'h History, name: &str) -> Option<&'h str> {
+    let steps = &history.header.plan.steps;
+    let mut ids = history.records.iter().filter_map(|record| match &record.entry {
+        Entry::Op { phase: Phase::Ok, step, value, .. } => match &steps.get(*step)?.step {
+            Step::Import(import) if import.name == name => value["backup_id"].as_str(),
+            _ => None,
+        },
+        _ => None,
+    });
+    ids.next_back()
+}
+
 /// The newest row with a display name.
 fn named<'h>(history: &'h History, table: &str, name: &str) -> Option<&'h Value> {
     let rows = final_rows(history, table);
+    if let Some(row) = imported(history, name).filter(|_| table == "backups").and_then(|id| rows.get(id)) {
+        return Some(row);
+    }
     let own = rows.values().filter(|row| row["display_name"] == name);
     own.copied().max_by_key(|row| (text(&row["created_at"]).to_owned(), text(&row["id"]).to_owned()))
 }

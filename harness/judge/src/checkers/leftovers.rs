@@ -1,5 +1,7 @@
 //! Leftovers: the store's ledger is explained by the database, and what is available is all there.
 
+use std::collections::BTreeSet;
+
 use clinker_model::Fault;
 use clinker_model::history::{Entry, History};
 use clinker_model::verdict::Finding;
@@ -7,7 +9,7 @@ use serde_json::Value;
 
 use crate::Checker;
 use crate::tally::Tally;
-use crate::view::{end_ns, final_rows, is_deleted, notes, text};
+use crate::view::{commits, end_ns, final_rows, is_deleted, notes, text};
 
 pub const CHECKER: Checker = Checker {
     name: "leftovers",
@@ -36,9 +38,12 @@ fn check(history: &History) -> Finding {
     let rows = final_rows(history, "backups");
     let live: Vec<(&str, &Value)> =
         rows.iter().filter(|(_, row)| !is_deleted(row)).map(|(id, row)| (*id, *row)).collect();
+    let lost = lost_rows(history);
     for object in &objects {
         tally.require(
-            is_probe(object.name) || live.iter().any(|(id, row)| explains(id, row, object)),
+            is_probe(object.name)
+                || lost.iter().any(|id| object.names(id))
+                || live.iter().any(|(id, row)| explains(id, row, object)),
             end,
             "every stored object belongs to a backup that still exists [D7]",
             || "a row with its container and prefix".to_owned(),
@@ -54,6 +59,27 @@ fn check(history: &History) -> Finding {
         tally.applies();
     }
     tally.finish()
+}
+
+impl Object<'_> {
+    fn names(&self, id: &str) -> bool {
+        self.name.contains(id)
+    }
+}
+
+/// Backups whose rows an administrator has taken away by hand, and that no import has brought back.
+fn lost_rows(history: &History) -> BTreeSet<&str> {
+    let mut lost = BTreeSet::new();
+    for commit in commits(history) {
+        for change in commit.changes.iter().filter(|change| change.table == "backups") {
+            match (commit.call, text(&change.after["status"])) {
+                ("backup_forget", "deleted") => drop(lost.insert(change.id.as_str())),
+                ("import_finish", "available") => drop(lost.remove(change.id.as_str())),
+                _ => {}
+            }
+        }
+    }
+    lost
 }
 
 fn is_probe(name: &str) -> bool {
@@ -146,6 +172,22 @@ mod tests {
         judge("error keeps some", with(row("error", 0), &["-00001"]), "ok");
         judge("longer prefix", with(row("error", 0), &["9-00001"]), "belongs to a backup");
         judge("no store", script(), "none");
+    }
+
+    #[test]
+    fn what_an_administrator_orphans_is_his_own_affair_until_it_is_imported() {
+        let change = |status: &str| clinker_model::history::RowChange {
+            table: "backups".to_owned(),
+            id: BACKUP.to_owned(),
+            before: json!({ "status": "available" }),
+            after: json!({ "status": status }),
+        };
+        let object = format!("volume_1_backup_{BACKUP}-00001");
+        let forgotten =
+            || row("deleted", 1).stored(&object).commit_of("backup_forget", vec![change("deleted")], vec![]);
+        judge("forgotten", forgotten(), "ok");
+        let imported = forgotten().commit_of("import_finish", vec![change("available")], vec![]);
+        judge("brought back and deleted", imported, "belongs to a backup that still exists");
     }
 
     #[test]

@@ -13,10 +13,12 @@ pub mod operations;
 pub mod payload;
 pub mod placement;
 pub mod progress;
+pub mod records;
 pub mod restored_bytes;
 pub mod rows;
 pub mod secrets;
 pub mod service_state;
+pub mod sources;
 pub mod timing;
 pub mod write_order;
 
@@ -33,7 +35,9 @@ pub const CHECKERS: &[Checker] = &[
     delivery::CHECKER,
     collected::CHECKER,
     restored_bytes::CHECKER,
+    records::CHECKER,
     leftovers::CHECKER,
+    sources::CHECKER,
     write_order::CHECKER,
     secrets::CHECKER,
     operations::CHECKER,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Checker;
 use crate::tally::Tally;
-use crate::view::{commits, edited_by_hand, text};
+use crate::view::{Commit, commits, edited_by_hand, text};
 
 pub const CHECKER: Checker = Checker {
     name: "rows",
@@ -40,7 +40,7 @@ fn check(history: &History) -> Finding {
             let before = last.insert((&change.table, &change.id), &change.after["status"]);
             unbroken(&mut tally, commit.t_ns, change, before);
             if change.table == "backups" {
-                path(&mut tally, commit.t_ns, change, &allowed_by_hand);
+                path(&mut tally, &commit, change, &allowed_by_hand);
                 reason(&mut tally, commit.t_ns, change, by_hand);
             }
         }
@@ -55,6 +55,7 @@ fn statuses_by_hand(history: &History) -> Vec<&str> {
         .filter_map(|planned| match &planned.step {
             Step::Set(set) if set.backup.is_some() => Some(set.status.as_str()),
             Step::ResetStatus(reset) => Some(reset.status.as_str()),
+            Step::Forget(_) => Some("deleted"),
             _ => None,
         })
         .collect()
@@ -70,7 +71,7 @@ fn unbroken(tally: &mut Tally, t_ns: u64, change: &RowChange, before: Option<&Va
     );
 }
 
-fn path(tally: &mut Tally, t_ns: u64, change: &RowChange, by_hand: &[&str]) {
+fn path(tally: &mut Tally, commit: &Commit<'_>, change: &RowChange, by_hand: &[&str]) {
     let (from, to) = (text(&change.before["status"]), text(&change.after["status"]));
     if from == to {
         return;
@@ -79,9 +80,11 @@ fn path(tally: &mut Tally, t_ns: u64, change: &RowChange, by_hand: &[&str]) {
     let legal = known.is_some_and(|(_, follow)| follow.contains(&to));
     // Where an administrator may have been, any path but one back from the dead is his own affair.
     let excused = from != "deleted" && (by_hand.contains(&to) || by_hand.contains(&from));
+    // A record that comes back takes the place of the deleted row.
+    let imported = (from, to, commit.call) == ("deleted", "creating", "api_import");
     tally.require(
-        legal || excused,
-        t_ns,
+        legal || excused || imported,
+        commit.t_ns,
         "a backup's status follows the table of outcomes, and the deleted stay deleted [D8, section 5]",
         || format!("backup {} from {from:?} to one of {:?}", change.id, known.map(|(_, follow)| *follow)),
         || format!("to {to:?}"),
@@ -161,6 +164,21 @@ mod tests {
         };
         judge("reset", reset(through(&["creating", "error", "available", "restoring", "available"])), "ok");
         judge("without", through(&["creating", "error", "available"]), "follows the table of outcomes");
+    }
+
+    #[test]
+    fn only_an_import_takes_a_deleted_row() {
+        let again = |call: &str| {
+            let change = RowChange {
+                table: "backups".to_owned(),
+                id: BACKUP.to_owned(),
+                before: json!({ "status": "deleted" }),
+                after: json!({ "status": "creating", "fail_reason": null }),
+            };
+            through(&["creating", "error", "deleted"]).commit_of(call, vec![change], vec![])
+        };
+        judge("import", again("api_import"), "ok");
+        judge("create", again("api_create"), "the deleted stay deleted");
     }
 
     #[test]

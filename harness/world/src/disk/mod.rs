@@ -81,6 +81,14 @@ impl SimDisk {
         self.0.state().tree.client_lost(host);
     }
 
+    /// Puts a file there as if it had always been there, with the directories that it lies in.
+    ///
+    /// # Errors
+    /// The path is not absolute, or something of another kind is in the way.
+    pub fn put(&self, path: &str, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.state().tree.put(path, bytes)
+    }
+
     /// A file's bytes, or `None` where there is no file; no fault applies.
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
         self.0.state().tree.contents(path)

@@ -1,0 +1,307 @@
+//! Calls about records (`reference/02` §2.8, `reference/05` §5.9): exports are asked for and answered, imports begin and
+//! end. Neither emits an event.
+
+use clinker_drivers::registry;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::sqlite::{Tx, sql, to_json};
+use super::{Answer, HostChoice};
+use crate::model::{BackupRow, BackupStatus, Operation};
+use crate::record::{Imported, NO_VOLUME, Record};
+use crate::state::ServiceState;
+use crate::{Error, Kind, Result};
+
+/// Cinder cuts `fail_reason` to this many characters on save.
+const FAIL_REASON_MAX: usize = 255;
+/// How long an export that nobody fetched is kept, in nanoseconds.
+const KEPT: u64 = 3600 * 1_000_000_000;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum RecordCall {
+    /// → `BackupRow`, with the host that the cast goes to
+    ApiExport { request_id: String, backup_id: String, choice: HostChoice },
+    /// A manager with this driver is to export it. → `BackupRow`
+    ExportBegin { backup_id: String, driver: String },
+    /// A manager answers every request for the record of this backup.
+    ExportAnswer { backup_id: String, answer: Value },
+    /// → `Option<Answer>`, whose value is a [`Record`]; it is gone then.
+    ExportTake { request_id: String },
+    /// → `BackupRow`
+    ApiImport { request: ImportRequest, choice: HostChoice },
+    /// → `Option<ImportBegun>`; none when the backup is not to be imported any more.
+    ImportBegin { backup_id: String, host: String },
+    /// → whether the backup was still to be imported
+    ImportFinish { backup_id: String, host: String, result: ImportResult },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportRequest {
+    pub backup_id: String,
+    /// GiB.
+    pub size: u64,
+    pub user_id: String,
+    pub project_id: String,
+    pub record: Record,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImportBegun {
+    pub backup: BackupRow,
+    pub record: Record,
+    /// Who takes it if this host has another driver.
+    pub next: Option<String>,
+}
+
+/// How an import ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportResult {
+    Imported { fields: Box<Imported>, service: String, availability_zone: String },
+    Failed { reason: String },
+}
+
+/// A request for a record, or a record that waits for its import (then its id is the backup's).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct RecordRow {
+    id: String,
+    backup_id: String,
+    backup_service: Option<String>,
+    backup_url: Option<String>,
+    /// For an import: the hosts that may be asked, in order.
+    hosts: Vec<String>,
+    answer: Option<Value>,
+    /// The database's clock.
+    at: u64,
+}
+
+impl RecordCall {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            RecordCall::ApiExport { .. } => "api_export",
+            RecordCall::ExportBegin { .. } => "export_begin",
+            RecordCall::ExportAnswer { .. } => "export_answer",
+            RecordCall::ExportTake { .. } => "export_take",
+            RecordCall::ApiImport { .. } => "api_import",
+            RecordCall::ImportBegin { .. } => "import_begin",
+            RecordCall::ImportFinish { .. } => "import_finish",
+        }
+    }
+}
+
+impl Tx<'_> {
+    pub(super) fn records(&mut self, call: RecordCall) -> Result<Value> {
+        match call {
+            RecordCall::ApiExport { request_id, backup_id, choice } => {
+                to_json(self.api_export(request_id, &backup_id, &choice)?)
+            }
+            RecordCall::ExportBegin { backup_id, driver } => to_json(self.export_begin(&backup_id, &driver)?),
+            RecordCall::ExportAnswer { backup_id, answer } => self.export_answer(&backup_id, &answer),
+            RecordCall::ExportTake { request_id } => to_json(self.export_take(&request_id)?),
+            RecordCall::ApiImport { request, choice } => to_json(self.api_import(request, &choice)?),
+            RecordCall::ImportBegin { backup_id, host } => to_json(self.import_begin(&backup_id, &host)?),
+            RecordCall::ImportFinish { backup_id, host, result } => {
+                to_json(self.import_finish(&backup_id, &host, result)?)
+            }
+        }
+    }
+
+    /// Changes nothing of the backup: the row tells only where its own operations are.
+    fn api_export(&mut self, id: String, backup_id: &str, choice: &HostChoice) -> Result<BackupRow> {
+        let mut backup = self.exportable(backup_id)?;
+        // Needs no working driver: without a service that is up its own host is asked.
+        if !self.own_host_is_up(&backup, choice) {
+            match self.choose(self.need_of(&backup, choice)?, choice) {
+                Ok(host) => backup.host = Some(host),
+                Err(error) if backup.host.is_none() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let oldest = self.now.saturating_sub(KEPT);
+        for forgotten in self.select("SELECT * FROM records WHERE hosts = '[]' AND at < ?1", [oldest])? {
+            self.drop_record(forgotten)?;
+        }
+        let (backup_id, hosts, at) = (backup.id.clone(), Vec::new(), self.now);
+        let row = RecordRow { id, backup_id, backup_service: None, backup_url: None, hosts, answer: None, at };
+        self.save("records", &row.id.clone(), &row)?;
+        Ok(backup)
+    }
+
+    fn exportable(&self, backup_id: &str) -> Result<BackupRow> {
+        let backup = self.live_backup(backup_id)?;
+        if backup.status != BackupStatus::Available {
+            return Err(Error::new(Kind::InvalidBackup, format!("backup is {}, expected available", backup.status)));
+        }
+        Ok(backup)
+    }
+
+    fn export_begin(&self, backup_id: &str, driver: &str) -> Result<BackupRow> {
+        let backup = self.exportable(backup_id)?;
+        if !backup.service.as_deref().is_some_and(|service| registry::accepts(service, driver)) {
+            return Err(Error::new(Kind::InvalidBackup, "the backup was made by another driver"));
+        }
+        Ok(backup)
+    }
+
+    fn export_answer(&mut self, backup_id: &str, answer: &Value) -> Result<Value> {
+        let query = "SELECT id FROM records WHERE backup_id = ?1 AND hosts = '[]' AND answer IS NULL";
+        for waiting in self.select(query, [backup_id])? {
+            let id = waiting["id"].as_str().unwrap_or_default();
+            if let Some(mut row) = self.load::<RecordRow>("records", id)? {
+                row.answer = Some(answer.clone());
+                self.save("records", id, &row)?;
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    fn export_take(&mut self, id: &str) -> Result<Option<Answer>> {
+        let Some(row) = self.row("records", id)?.filter(|row| !row["answer"].is_null()) else { return Ok(None) };
+        let answer = serde_json::from_value(row["answer"].clone()).ok();
+        self.drop_record(row)?;
+        Ok(answer)
+    }
+
+    fn drop_record(&mut self, row: Value) -> Result<()> {
+        let id = row["id"].as_str().unwrap_or_default().to_owned();
+        let mut statement = self.sql.prepare_cached("DELETE FROM records WHERE id = ?1").map_err(sql)?;
+        statement.execute([&id]).map_err(sql)?;
+        drop(statement);
+        self.forget_row("records", &id);
+        self.changed("records", &id, row, Value::Null);
+        Ok(())
+    }
+
+    /// A new row, or that of a deleted backup anew.
+    fn api_import(&mut self, request: ImportRequest, choice: &HostChoice) -> Result<BackupRow> {
+        let known: Option<BackupRow> = self.load("backups", &request.backup_id)?;
+        if known.is_some_and(|known| !known.deleted) {
+            return Err(Error::new(Kind::InvalidBackup, format!("backup {} exists already", request.backup_id)));
+        }
+        let hosts = self.import_hosts(choice)?;
+        let id = request.backup_id.clone();
+        let Record { backup_service, backup_url } = request.record.clone();
+        let waiting = RecordRow {
+            id: id.clone(),
+            backup_id: id.clone(),
+            backup_service: Some(backup_service),
+            backup_url: Some(backup_url),
+            hosts: hosts.clone(),
+            answer: None,
+            at: self.now,
+        };
+        self.save("records", &id, &waiting)?;
+        let mut row = imported_row(request, hosts.into_iter().next(), self.wall);
+        self.save_backup(&mut row)?;
+        Ok(row)
+    }
+
+    /// Every host that is up, a random one first; when none is, every host that there is: a driver need not work.
+    fn import_hosts(&self, choice: &HostChoice) -> Result<Vec<String>> {
+        let services = self.services(choice.service_down_time)?;
+        let of = |only_up: bool| {
+            let eligible = services.iter().filter(|view| !only_up || view.state == ServiceState::Up);
+            let mut hosts: Vec<String> = eligible.map(|view| view.row.host.clone()).collect();
+            hosts.dedup();
+            hosts
+        };
+        let mut hosts = Some(of(true)).filter(|up| !up.is_empty()).unwrap_or_else(|| of(false));
+        if hosts.is_empty() {
+            return Err(Error::new(Kind::ServiceDown, "there is no backup service"));
+        }
+        let first = usize::try_from(choice.pick % hosts.len() as u64).expect("below the number of hosts");
+        hosts.rotate_left(first);
+        Ok(hosts)
+    }
+
+    fn import_begin(&mut self, id: &str, host: &str) -> Result<Option<ImportBegun>> {
+        let Some(waiting) = self.load::<RecordRow>("records", id)? else { return Ok(None) };
+        let mut backup = self.backup(id)?;
+        let (Some(backup_service), Some(backup_url)) = (waiting.backup_service, waiting.backup_url) else {
+            return Ok(None);
+        };
+        if backup.status != BackupStatus::Creating {
+            return Ok(None);
+        }
+        // From here on it is this host's, also when it restarts.
+        backup.host = Some(host.to_owned());
+        self.save_backup(&mut backup)?;
+        let next = waiting.hosts.iter().skip_while(|asked| *asked != host).nth(1).cloned();
+        Ok(Some(ImportBegun { backup, record: Record { backup_service, backup_url }, next }))
+    }
+
+    fn import_finish(&mut self, id: &str, host: &str, result: ImportResult) -> Result<bool> {
+        let Some(waiting) = self.row("records", id)? else { return Ok(false) };
+        let mut backup = self.backup(id)?;
+        let wanted = backup.status == BackupStatus::Creating;
+        if wanted && backup.host.as_deref() != Some(host) {
+            // Another host has it by now.
+            return Ok(false);
+        }
+        self.drop_record(waiting)?;
+        self.work_ended(id, Operation::Create)?;
+        if !wanted {
+            return Ok(false);
+        }
+        match result {
+            ImportResult::Failed { reason } => {
+                // Where the objects are stays unknown: whoever deletes this row must not take them along.
+                backup.status = BackupStatus::Error;
+                backup.fail_reason = Some(reason.chars().take(FAIL_REASON_MAX).collect());
+                self.save_backup(&mut backup)?;
+            }
+            ImportResult::Imported { fields, service, availability_zone } => {
+                fields.apply(&mut backup);
+                backup.service = Some(service);
+                backup.availability_zone = Some(availability_zone);
+                backup.status = BackupStatus::Available;
+                self.save_backup(&mut backup)?;
+                self.count_dependents(&backup.id)?;
+                self.count_dependents_of_parent(&backup)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn imported_row(request: ImportRequest, host: Option<String>, now: crate::model::Stamp) -> BackupRow {
+    BackupRow {
+        id: request.backup_id,
+        user_id: request.user_id,
+        project_id: request.project_id,
+        volume_id: NO_VOLUME.to_owned(),
+        host,
+        availability_zone: None,
+        display_name: None,
+        display_description: None,
+        container: None,
+        parent_id: None,
+        status: BackupStatus::Creating,
+        fail_reason: None,
+        service_metadata: None,
+        service: None,
+        size: request.size,
+        object_count: 0,
+        num_dependent_backups: 0,
+        snapshot_id: None,
+        temp_volume_id: None,
+        temp_snapshot_id: None,
+        data_timestamp: now,
+        restore_volume_id: None,
+        created_at: now,
+        updated_at: None,
+        deleted_at: None,
+        deleted: false,
+        open_events: Vec::new(),
+    }
+}
+
+/// An answer for [`RecordCall::ExportAnswer`].
+pub(crate) fn export_answer(backup_id: &str, record: Result<Record>) -> RecordCall {
+    let answer = match record {
+        Ok(record) => Answer::Ok(json!(record)),
+        Err(error) => Answer::Err(error.into()),
+    };
+    RecordCall::ExportAnswer { backup_id: backup_id.to_owned(), answer: json!(answer) }
+}
