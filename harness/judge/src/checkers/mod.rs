@@ -6,7 +6,6 @@ pub mod delivery;
 pub mod events;
 pub mod expectations;
 pub mod faults;
-pub mod health;
 pub mod leftovers;
 pub mod once;
 pub mod operations;
@@ -28,7 +27,6 @@ use crate::Checker;
 pub const CHECKERS: &[Checker] = &[
     service_state::CHECKER,
     attempts::CHECKER,
-    health::CHECKER,
     events::CHECKER,
     payload::CHECKER,
     progress::CHECKER,
