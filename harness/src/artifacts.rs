@@ -78,9 +78,10 @@ pub fn read_history(path: &Path) -> Result<History> {
     }
     let whole = numbers.len() == records.len() && numbers.iter().copied().eq(0..records.len() as u64);
     ensure!(whole, "{name}: records are missing or stand twice: `n` counts from 0 without a gap");
-    let ended = records
-        .last()
-        .is_some_and(|last| matches!(last.entry, Entry::FinalRow { .. } | Entry::Stored { .. } | Entry::Device { .. }));
+    let of_the_end = |entry: &Entry| {
+        matches!(entry, Entry::FinalRow { .. } | Entry::Stored { .. } | Entry::Device { .. } | Entry::Attached { .. })
+    };
+    let ended = records.last().is_some_and(|last| of_the_end(&last.entry));
     ensure!(ended, "{name}: it is cut off: a whole history ends with what was there at the end");
     Ok(History { header, records })
 }

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use crate::db::{Call, Cleaned, Share};
 use crate::model::{BackupRow, Operation};
 use crate::operation::Manager;
-use crate::volumes::{self, Attachment, Purpose};
-use crate::{Result, delete, temporary, workers};
+use crate::volumes::{Attachment, Purpose};
+use crate::{Result, attachments, delete, temporary, workers};
 
 /// Runs before requests are taken. Deletes are resumed in tasks of their own, or, without
 /// `backup_service_inithost_offload`, one after the other before any request.
@@ -27,6 +27,7 @@ pub(crate) async fn run(manager: &Arc<Manager>, tasks: &mut JoinSet<()>) {
             Err(error) => tracing::error!("clean-up of backup {id} failed: {error}"),
         }
     }
+    manager.env.tasks.spawn_in(tasks, attachments::give_back(Arc::clone(manager)));
     for backup in deletes {
         delete::resume(Arc::clone(manager), backup).await;
     }
@@ -37,8 +38,8 @@ async fn one(manager: &Manager, id: &str) -> Result<Option<BackupRow>> {
     let before: BackupRow = manager.persist(&Call::BackupGet { backup_id: id.to_owned() }).await?;
     let (host, share) = (manager.options.host.clone(), share(manager));
     let own = own_work(manager, id).await?;
-    for attachment in attachments(&before, &manager.options.host, &own) {
-        if let Err(error) = volumes::detach(manager.volumes.as_ref(), &attachment).await {
+    for attachment in attached_before(&before, &manager.options.host, &own) {
+        if let Err(error) = attachments::detach(manager, &attachment).await {
             tracing::error!("clean-up of backup {id}: volume {} stays attached: {error}", attachment.volume_id);
         }
     }
@@ -66,7 +67,7 @@ async fn own_work(manager: &Manager, id: &str) -> Result<Vec<Operation>> {
 }
 
 /// What the process before may have attached for the backup.
-fn attachments(backup: &BackupRow, host: &str, own: &[Operation]) -> Vec<Attachment> {
+fn attached_before(backup: &BackupRow, host: &str, own: &[Operation]) -> Vec<Attachment> {
     let attached = |volume_id: &String, purpose| Attachment {
         volume_id: volume_id.clone(),
         backup_id: backup.id.clone(),

@@ -11,7 +11,7 @@ use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::operation::{Control, Manager};
 use crate::transitions::Case;
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Error, Kind, Result, temporary};
+use crate::{Error, Kind, Result, attachments, temporary};
 
 pub(crate) async fn create_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
@@ -86,7 +86,7 @@ async fn store(
         Err(error) => Err(error),
     };
     // Detached on every path: an attach that failed on the way back may have happened.
-    let detached = volumes::detach(manager.volumes.as_ref(), &attachment).await;
+    let detached = attachments::detach(manager, &attachment).await;
     let update = stored.map_err(|error| error.during("backup"))?;
     if let Err(error) = detached {
         // The goal was not reached: what was stored must not stay (D7).

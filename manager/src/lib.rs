@@ -6,6 +6,7 @@
 //! [`service::DriverFactory`]; nothing here knows of simulation.
 
 pub mod api;
+mod attachments;
 pub mod bus;
 mod casts;
 mod cleanup;

@@ -45,6 +45,8 @@ pub(crate) struct Manager {
     running: Mutex<BTreeMap<(String, Operation), watch::Receiver<()>>>,
     /// Backups whose delete clean-up has resumed, and whose cast may still be queued.
     resumed: Mutex<BTreeSet<String>>,
+    /// Wakes the task that detaches what could not be detached.
+    pub attached: Notify,
     /// Wakes the outbox.
     pub published: Notify,
 }
@@ -79,6 +81,7 @@ impl Manager {
             slots,
             running: Mutex::default(),
             resumed: Mutex::default(),
+            attached: Notify::new(),
             published: Notify::new(),
         }
     }

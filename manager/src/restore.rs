@@ -9,7 +9,7 @@ use crate::db::Begun;
 use crate::model::{BackupStatus, Operation, VolumeStatus};
 use crate::operation::{Control, Manager};
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, attachments};
 
 pub(crate) async fn restore_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
@@ -47,7 +47,7 @@ async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) ->
         }
         Err(error) => Err(error),
     };
-    let detached = volumes::detach(manager.volumes.as_ref(), &attachment).await;
+    let detached = attachments::detach(manager, &attachment).await;
     written.map_err(|error| error.during("restore"))?;
     detached
 }

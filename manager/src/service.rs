@@ -23,7 +23,7 @@ use crate::workers::Taken;
 use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
-const PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const PAUSE: Duration = Duration::from_secs(10);
 
 /// Makes a driver; a new one for each attempt.
 pub type DriverFactory = Arc<dyn Fn() -> Result<Arc<dyn BackupDriver>> + Send + Sync>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clinker_drivers::Device;
 
+use crate::model::Operation;
 use crate::{Error, Kind, Result};
 
 /// How long the service waits for the volume service.
@@ -19,6 +20,23 @@ pub enum Purpose {
     Backup,
     /// Writable, as the target of a restore.
     Restore,
+}
+
+impl Purpose {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Backup => "backup",
+            Purpose::Restore => "restore",
+        }
+    }
+
+    /// The operation that attaches for it.
+    pub(crate) fn operation(self) -> Operation {
+        match self {
+            Purpose::Backup => Operation::Create,
+            Purpose::Restore => Operation::Restore,
+        }
+    }
 }
 
 /// One attachment: which volume, for which backup, at which host.
@@ -65,6 +83,9 @@ pub trait Volumes: Send + Sync {
     /// Idempotent: an attachment that is not there is a success.
     async fn detach(&self, attachment: &Attachment) -> Result<()>;
 
+    /// What is attached at a host.
+    async fn attachments(&self, host: &str) -> Result<Vec<Attachment>>;
+
     /// Copies the volume as it is now. Idempotent: a copy that is there stays as it is.
     async fn create_temporary(&self, copy: &Temporary) -> Result<()>;
 
@@ -80,6 +101,11 @@ pub(crate) async fn attach(volumes: &dyn Volumes, attachment: &Attachment) -> Re
 /// [`Volumes::detach`] with the service's time-out.
 pub(crate) async fn detach(volumes: &dyn Volumes, attachment: &Attachment) -> Result<()> {
     in_time("detach_volume", volumes.detach(attachment)).await
+}
+
+/// [`Volumes::attachments`] with the service's time-out.
+pub(crate) async fn attachments(volumes: &dyn Volumes, host: &str) -> Result<Vec<Attachment>> {
+    in_time("list_attachments", volumes.attachments(host)).await
 }
 
 /// [`Volumes::create_temporary`] with the service's time-out.

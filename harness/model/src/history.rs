@@ -98,6 +98,15 @@ pub enum Entry {
         /// xxh3 of 128 bits, in hex.
         digest: String,
     },
+    /// At the end: a device that is still attached to a backup host.
+    Attached {
+        volume_id: String,
+        backup_id: String,
+        /// The backup host's name.
+        to: String,
+        /// `backup` or `restore`.
+        purpose: String,
+    },
     /// At the end: one row of the database.
     FinalRow { table: String, id: String, row: Value },
     /// At the end: one object that a store holds.

@@ -53,6 +53,14 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 /// Those of operations, integrity and secrets.
 static MUTANTS: &[Mutant] = &[
     Mutant {
+        name: "attachments-forgotten",
+        about: "what a dead process attached stays so, unless a row still tells of it",
+        scenario: "restart/force-delete-elsewhere",
+        driver: "swift",
+        checker: "sources",
+        plant: volumes::attachments_forgotten,
+    },
+    Mutant {
         name: "temporary-copy-leaks",
         about: "the temporary copy of a volume in use is never removed",
         scenario: "copy/temporary-volume",

@@ -10,18 +10,24 @@ use crate::run::Parts;
 
 /// The original, when its volume service is slow: the copy is forgotten.
 pub(super) fn temporary_copy_leaks(parts: &mut Parts) {
-    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: true, reads_the_volume: false });
+    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: true, reads_the_volume: false, forgets: false });
 }
 
 /// A volume in use is read as its user writes to it.
 pub(super) fn volume_in_use_read_live(parts: &mut Parts) {
-    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: true });
+    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: true, forgets: false });
+}
+
+/// The original: what a dead process attached stays so, unless its own row still tells of it.
+pub(super) fn attachments_forgotten(parts: &mut Parts) {
+    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: false, forgets: true });
 }
 
 struct Bent {
     inner: Arc<dyn Volumes>,
     keeps_copies: bool,
     reads_the_volume: bool,
+    forgets: bool,
 }
 
 #[async_trait]
@@ -33,6 +39,10 @@ impl Volumes for Bent {
 
     async fn detach(&self, attachment: &Attachment) -> Result<()> {
         self.inner.detach(attachment).await
+    }
+
+    async fn attachments(&self, host: &str) -> Result<Vec<Attachment>> {
+        if self.forgets { Ok(Vec::new()) } else { self.inner.attachments(host).await }
     }
 
     async fn create_temporary(&self, copy: &Temporary) -> Result<()> {

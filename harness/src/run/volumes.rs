@@ -2,7 +2,7 @@
 //!
 //! Requests cross the network as JSON lines; device bytes do not, and reading them costs no virtual time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -39,7 +39,8 @@ pub(super) struct Devices {
 #[derive(Default)]
 struct State {
     devices: BTreeMap<String, Arc<SimDevice>>,
-    attached: BTreeSet<String>,
+    /// By host, volume, backup and purpose.
+    attached: BTreeMap<String, Attachment>,
     /// Length of the source of each backup, by backup id.
     source_len: BTreeMap<String, u64>,
     writes: u64,
@@ -99,6 +100,11 @@ impl Devices {
             let (len, digest) = device.digest(u64::MAX);
             self.record(&id, "final", None, len, digest);
         }
+        let attached: Vec<_> = self.state().attached.values().cloned().collect();
+        for Attachment { volume_id, backup_id, host, purpose, copy_id: _ } in attached {
+            let entry = Entry::Attached { volume_id, backup_id, to: host, purpose: purpose.as_str().to_owned() };
+            self.journal.record(HOST, entry);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,7 +126,7 @@ impl Devices {
         let Some(device) = self.state().devices.get(device_of(attachment)).cloned() else {
             return Answer::Refused(format!("volume {} has no device", attachment.volume_id));
         };
-        self.state().attached.insert(key(attachment));
+        self.state().attached.insert(key(attachment), attachment.clone());
         if attachment.purpose == Purpose::Backup {
             let (len, digest) = device.digest(u64::MAX);
             self.state().source_len.insert(attachment.backup_id.clone(), len);
@@ -130,7 +136,7 @@ impl Devices {
     }
 
     fn detach(&self, attachment: &Attachment) -> Answer {
-        if !self.state().attached.remove(&key(attachment)) || attachment.purpose == Purpose::Backup {
+        if self.state().attached.remove(&key(attachment)).is_none() || attachment.purpose == Purpose::Backup {
             return Answer::Done;
         }
         let device = self.state().devices.get(&attachment.volume_id).cloned();
@@ -157,6 +163,10 @@ impl Devices {
             let answer = match request {
                 Request::Attach(attachment) => self.attach(&attachment),
                 Request::Detach(attachment) => self.detach(&attachment),
+                Request::List { host } => {
+                    let state = self.state();
+                    Answer::Attached(state.attached.values().filter(|one| one.host == host).cloned().collect())
+                }
                 Request::Copy(copy) => match self.copy(&copy.volume_id, &copy.id) {
                     Ok(()) => Answer::Done,
                     Err(why) => Answer::Refused(why),
@@ -192,6 +202,7 @@ fn usize_of(bytes: u64) -> usize {
 enum Request {
     Attach(Attachment),
     Detach(Attachment),
+    List { host: String },
     Copy(Temporary),
     Remove(Temporary),
 }
@@ -200,6 +211,7 @@ enum Request {
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Done,
+    Attached(Vec<Attachment>),
     Refused(String),
 }
 
@@ -211,10 +223,12 @@ pub(super) struct VolumeClient {
 }
 
 impl VolumeClient {
-    async fn ask(&self, request: Request) -> Result<()> {
+    /// What the answer lists, if the request asks for a list.
+    async fn ask(&self, request: Request) -> Result<Vec<Attachment>> {
         let mut lines = Lines::connect(&self.env, HOST, PORT, "volume").await?;
         match lines.ask(&request).await? {
-            Answer::Done => Ok(()),
+            Answer::Done => Ok(Vec::new()),
+            Answer::Attached(attachments) => Ok(attachments),
             Answer::Refused(why) => Err(Error::new(Kind::InvalidVolume, why)),
         }
     }
@@ -235,21 +249,25 @@ impl Volumes for VolumeClient {
         self.gate.pass("volumes.detach", When::Before).await;
         let answer = self.ask(Request::Detach(attachment.clone())).await;
         self.gate.pass("volumes.detach", When::After).await;
-        answer
+        answer.map(drop)
+    }
+
+    async fn attachments(&self, host: &str) -> Result<Vec<Attachment>> {
+        self.ask(Request::List { host: host.to_owned() }).await
     }
 
     async fn create_temporary(&self, copy: &Temporary) -> Result<()> {
         self.gate.pass("volumes.create_temporary", When::Before).await;
         let answer = self.ask(Request::Copy(copy.clone())).await;
         self.gate.pass("volumes.create_temporary", When::After).await;
-        answer
+        answer.map(drop)
     }
 
     async fn delete_temporary(&self, copy: &Temporary) -> Result<()> {
         self.gate.pass("volumes.delete_temporary", When::Before).await;
         let answer = self.ask(Request::Remove(copy.clone())).await;
         self.gate.pass("volumes.delete_temporary", When::After).await;
-        answer
+        answer.map(drop)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Sources: what backups are made of is given back: snapshots, their volumes, temporary copies, the order at start-up.
+//! Sources: what backups are made of is given back: snapshots, their volumes, temporary copies, attachments, the order at
+//! start-up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +8,13 @@ use clinker_model::verdict::Finding;
 use serde_json::Value;
 
 use crate::Checker;
+use crate::services::host_of;
 use crate::tally::Tally;
 use crate::view::{Commit, commits, end_ns, final_rows, flag, stops, text};
 
 pub const CHECKER: Checker = Checker {
     name: "sources",
-    about: "a backup of a snapshot leaves its volume alone; no temporary copy stays; deletes resume as they are asked to",
+    about: "a backup of a snapshot leaves its volume alone; no temporary copy or attachment stays; deletes resume as they are asked to",
     source: "section 5; reference 02 sections 2.2, 2.6, 2.7; backup_service_inithost_offload",
     check,
 };
@@ -28,6 +30,7 @@ fn check(history: &History) -> Finding {
         parents(&mut tally, &commit, &mut taken_at);
     }
     copies(history, &mut tally);
+    attachments(history, &mut tally);
     one_after_the_other(history, &mut tally);
     tally.finish()
 }
@@ -105,6 +108,32 @@ fn copies(history: &History, tally: &mut Tally) {
             || format!("no copy {copy} of backup {backup}"),
             || if still_named { "its row still names it" } else { "it is still there, and no row names it" }.to_owned(),
         );
+    }
+}
+
+/// A volume stays attached only while its operation is open, or its host away.
+fn attachments(history: &History, tally: &mut Tally) {
+    let rows = final_rows(history, "backups");
+    let mut stopped: BTreeSet<&str> = BTreeSet::new();
+    for record in &history.records {
+        match &record.entry {
+            entry if stops(entry) => drop(stopped.insert(&record.host)),
+            Entry::Host { .. } => drop(stopped.remove(record.host.as_str())),
+            Entry::Attached { volume_id, backup_id, to, purpose } => {
+                let operation = if purpose == "restore" { "restore" } else { "create" };
+                let row = rows.get(backup_id.as_str()).copied().unwrap_or(&Value::Null);
+                let open = row["open_events"].as_array().is_some_and(|open| open.iter().any(|one| one == operation));
+                let away = stopped.iter().any(|host| host_of(host) == to);
+                tally.require(
+                    open || away,
+                    record.t_ns,
+                    "a volume is detached when its backup or restore has ended [section 5]",
+                    || format!("volume {volume_id} not attached to {to} for backup {backup_id}"),
+                    || format!("attached, and no {operation} of the backup is open"),
+                );
+            }
+            _ => {}
+        }
     }
 }
 
@@ -228,6 +257,21 @@ mod tests {
         judge("gone", dropped(), "ok");
         judge("named", copied(), "its row still names it");
         judge("leaked", device(dropped()), "it is still there");
+    }
+
+    #[test]
+    fn a_volume_is_detached() {
+        let attached = |script: Script| {
+            let (volume_id, backup_id) = (VOLUME.to_owned(), BACKUP.to_owned());
+            let entry = Entry::Attached { volume_id, backup_id, to: HOST.to_owned(), purpose: "backup".to_owned() };
+            script.record("volume", entry)
+        };
+        let row = |open: Value| script().final_row("backups", BACKUP, json!({ "open_events": open }));
+        judge("open", attached(row(json!(["create"]))), "ok");
+        judge("over", attached(row(json!(["delete"]))), "no create of the backup is open");
+        judge("host away", attached(row(json!([])).host_event("crashed")), "ok");
+        let back = row(json!([])).host_event("crashed").host_event("restarted");
+        judge("host back", attached(back), "no create of the backup is open");
     }
 
     #[test]
