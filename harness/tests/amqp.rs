@@ -129,7 +129,7 @@ fn cast(id: &str, method: Method) -> Cast {
         token: Some("gAAAA-token".into()),
         catalog: Vec::new(),
     };
-    Cast { id: id.into(), backup_id: "b-1".into(), context, method }
+    Cast { id: id.into(), backup_id: "b-1".into(), context, method, reply_to: None }
 }
 
 #[tokio::test(start_paused = true)]

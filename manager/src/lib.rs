@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod bus;
+mod calls;
 mod casts;
 mod cleanup;
 mod create;
