@@ -22,7 +22,7 @@ impl Api {
         let export = RecordCall::ApiExport { backup_id: backup_id.to_owned(), choice: self.choice() };
         let host: String = self.ask(Call::Record(export)).await?;
         let call = Cast {
-            id: self.env.rng.uuid().replace('-', ""),
+            id: self.env.rng.uuid(),
             backup_id: backup_id.to_owned(),
             context: context.into(),
             method: Method::ExportRecord,

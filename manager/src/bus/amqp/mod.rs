@@ -104,15 +104,18 @@ impl AmqpBus {
         message::cast(cast, now.trim_end_matches("+00:00").to_owned())
     }
 
-    /// Sends a call when the answer can come and the manager has a queue; `last` says what is in the way.
-    async fn send_call(&self, host: &str, body: &[u8], until: Instant, last: &mut Option<Error>) -> Result<()> {
+    /// Sends a call when the answer can come and the manager has a queue; until then `obstacle` says what is in the way.
+    async fn send_call(&self, host: &str, body: &[u8], until: Instant, obstacle: &mut Option<String>) -> Result<()> {
         let mut backoff = Backoff::default();
         loop {
-            self.replies.ready().await;
+            self.replies.ready(obstacle).await;
             let request = Message::Request { host, body, expires: Some(until - Instant::now()) };
             match self.publish(&self.casts, request).await {
-                Err(error) if error.retry => *last = Some(error),
-                sent => return sent,
+                Err(error) if error.retry => *obstacle = Some(error.what),
+                sent => {
+                    *obstacle = None;
+                    return sent;
+                }
             }
             sleep(backoff.failed()).await;
         }
@@ -157,21 +160,18 @@ impl Bus for AmqpBus {
         let reply_to = ReplyTo { queue: self.replies.queue.clone(), call: call.id.clone() };
         let body = self.request(&Cast { reply_to: Some(reply_to), ..call.clone() })?;
         let mut expected = self.replies.expect(&call.id);
-        let mut last = None;
+        let mut obstacle = None;
         let until = Instant::now() + limit;
         let answered = timeout_at(until, async {
-            self.send_call(host, &body, until, &mut last).await?;
+            self.send_call(host, &body, until, &mut obstacle).await?;
             expected.answer().await
         });
         if let Ok(answer) = answered.await {
             return answer;
         }
         let what = format!("{host} did not answer within {}s (option rpc_response_timeout)", limit.as_secs());
-        let error = Error::transient(Kind::Timeout, what);
-        Err(match last {
-            Some(last) => error.with_source(last),
-            None => error,
-        })
+        let unsent = obstacle.map(|why| format!("; it was not asked: {why}")).unwrap_or_default();
+        Err(Error::transient(Kind::Timeout, what + &unsent))
     }
 
     async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()> {

@@ -23,7 +23,16 @@ pub(super) struct Replies {
     dialer: Arc<Dialer>,
     pub queue: String,
     waiting: Waiting,
-    listening: Mutex<Option<(watch::Receiver<bool>, AbortHandle)>>,
+    listening: Mutex<Option<(watch::Receiver<State>, AbortHandle)>>,
+}
+
+/// How the queue is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    /// Why it is not open.
+    Away(String),
 }
 
 #[derive(Clone, Default)]
@@ -56,21 +65,29 @@ impl Replies {
         Expected { waiting: self.waiting.clone(), call: call.to_owned(), answer }
     }
 
-    /// Waits until answers can come.
-    pub async fn ready(&self) {
-        let mut ready = self.listen();
-        // Its sender ends with the listening only, which `self` keeps up.
-        let _ = ready.wait_for(|ready| *ready).await;
+    /// Waits until answers can come; `obstacle` says what is in the way.
+    pub async fn ready(&self, obstacle: &mut Option<String>) {
+        let mut state = self.listen();
+        loop {
+            let now = state.borrow_and_update().clone();
+            match now {
+                State::Open => return,
+                State::Away(why) => *obstacle = Some(why),
+                State::Opening => {}
+            }
+            // Its sender ends with the listening only, which `self` keeps up.
+            let _ = state.changed().await;
+        }
     }
 
-    fn listen(&self) -> watch::Receiver<bool> {
+    fn listen(&self) -> watch::Receiver<State> {
         let mut listening = self.listening.lock().expect("no panic while the lock is held");
-        let (ready, _) = listening.get_or_insert_with(|| {
-            let (sender, receiver) = watch::channel(false);
+        let (state, _) = listening.get_or_insert_with(|| {
+            let (sender, receiver) = watch::channel(State::Opening);
             let work = listen(Arc::clone(&self.dialer), self.queue.clone(), self.waiting.clone(), sender);
             (receiver, self.dialer.env.tasks.spawn(work).abort_handle())
         });
-        ready.clone()
+        state.clone()
     }
 }
 
@@ -126,21 +143,20 @@ impl Waiting {
 }
 
 /// Listens for ever.
-async fn listen(dialer: Arc<Dialer>, queue: String, waiting: Waiting, ready: watch::Sender<bool>) {
+async fn listen(dialer: Arc<Dialer>, queue: String, waiting: Waiting, state: watch::Sender<State>) {
     let mut backoff = Backoff::default();
     loop {
         let open = async { Delivered::from(dialer.connect().await?, vec![reply_queue(&queue)?], &[&queue]).await };
         let error = match in_time(open).await {
             Ok(delivered) => {
                 backoff.succeeded();
-                ready.send_replace(true);
-                let error = take_all(delivered, &waiting).await;
-                ready.send_replace(false);
-                error
+                state.send_replace(State::Open);
+                take_all(delivered, &waiting).await
             }
             Err(error) => error,
         };
         tracing::warn!("the reply queue is away: {error}");
+        state.send_replace(State::Away(error.what));
         sleep(backoff.failed()).await;
     }
 }
