@@ -16,7 +16,8 @@ CONTEXT = {"user_id": "an-oslo-user", "project_id": "an-oslo-project"}
 
 
 def main(url, exchange, server, seconds, *backups):
-    conf = cfg.ConfigOpts()
+    # The process-wide one: the options of tracing are registered there only.
+    conf = cfg.CONF
     conf([], project="clinker")
     transport = oslo_messaging.get_rpc_transport(conf, url=url)
     target = oslo_messaging.Target(exchange=exchange, topic="cinder-backup", server=server, version="2.4")

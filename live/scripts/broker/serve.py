@@ -27,7 +27,8 @@ class Manager:
 
 
 def main(url, exchange, server, seconds):
-    conf = cfg.ConfigOpts()
+    # The process-wide one: the options of tracing are registered there only.
+    conf = cfg.CONF
     conf([], project="clinker")
     transport = oslo_messaging.get_rpc_transport(conf, url=url)
     target = oslo_messaging.Target(exchange=exchange, topic="cinder-backup", server=server)
