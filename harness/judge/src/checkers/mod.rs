@@ -7,7 +7,6 @@ pub mod delivery;
 pub mod events;
 pub mod expectations;
 pub mod faults;
-pub mod health;
 pub mod leftovers;
 pub mod once;
 pub mod operations;
@@ -29,7 +28,6 @@ use crate::Checker;
 pub const CHECKERS: &[Checker] = &[
     service_state::CHECKER,
     attempts::CHECKER,
-    health::CHECKER,
     events::CHECKER,
     payload::CHECKER,
     progress::CHECKER,
