@@ -1,117 +1,18 @@
 //! The manager's bus against the strict broker: what goes over the wire is what oslo.messaging sends.
 
-#[path = "../fakes/tests/support/mod.rs"]
-mod memory;
+#[path = "support/broker.rs"]
+mod broker;
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use clinker_drivers::{Kind, Options};
-use clinker_env::{BoxStream, Env, Listener, Net, Tasks};
-use clinker_fakes::{BrokerConfig, BrokerFake};
-use clinker_manager::bus::amqp::AmqpBus;
-use clinker_manager::bus::{Bus as _, CallerContext, Cast, Method};
+use broker::{cast, world};
+use clinker_drivers::Kind;
+use clinker_manager::bus::{Bus as _, Method};
 use clinker_manager::model::BackupStatus;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 const ENVELOPE: &str = include_str!("envelope-v2.json");
-
-/// Remembers what the client writes.
-struct Tap {
-    inner: Arc<dyn Net>,
-    written: Arc<Mutex<Vec<u8>>>,
-}
-
-#[async_trait]
-impl Net for Tap {
-    async fn connect(&self, host: &str, port: u16) -> io::Result<BoxStream> {
-        let inner = self.inner.connect(host, port).await?;
-        Ok(Box::new(Tapped { inner, written: Arc::clone(&self.written) }))
-    }
-
-    async fn listen(&self, port: u16) -> io::Result<Box<dyn Listener>> {
-        self.inner.listen(port).await
-    }
-}
-
-struct Tapped {
-    inner: BoxStream,
-    written: Arc<Mutex<Vec<u8>>>,
-}
-
-impl AsyncRead for Tapped {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Tapped {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        self.written.lock().unwrap().extend(data);
-        Pin::new(&mut self.inner).poll_write(cx, data)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-struct World {
-    env: Env,
-    broker: Arc<BrokerFake>,
-    written: Arc<Mutex<Vec<u8>>>,
-}
-
-async fn world() -> World {
-    let (mut env, _) = memory::env();
-    let config = BrokerConfig {
-        host: "broker".into(),
-        user: "cinder".into(),
-        password: "open-sesame".into(),
-        vhost: "/".into(),
-    };
-    let broker = BrokerFake::new(config, Arc::new(memory::Memory::default()));
-    let serve = broker.clone().serve(env.clone(), 5672);
-    Tasks::Runtime.spawn(async move { drop(serve.await) });
-    let written = Arc::default();
-    env.net = Arc::new(Tap { inner: env.net, written: Arc::clone(&written) });
-    // It listens from its first turn on.
-    tokio::task::yield_now().await;
-    World { env, broker, written }
-}
-
-impl World {
-    fn bus(&self, more: &[(&str, &str)]) -> AmqpBus {
-        let mut options = Options::default();
-        options.set("transport_url", "rabbit://cinder:open-sesame@broker:5672//").unwrap();
-        for (name, value) in more {
-            options.set(name, value).unwrap();
-        }
-        AmqpBus::new(self.env.clone(), &options).unwrap()
-    }
-
-    /// Frames written, as kind and payload.
-    fn frames(&self) -> Vec<(u8, Vec<u8>)> {
-        let written = self.written.lock().unwrap();
-        let mut rest = written.strip_prefix(b"AMQP\0\0\x09\x01").expect("the protocol's header comes first");
-        let mut frames = Vec::new();
-        while !rest.is_empty() {
-            let len = u32::from_be_bytes(rest[3..7].try_into().unwrap()) as usize;
-            assert_eq!(rest[7 + len], 0xce, "a frame's end");
-            frames.push((rest[0], rest[7..7 + len].to_vec()));
-            rest = &rest[8 + len..];
-        }
-        frames
-    }
-}
 
 /// The notification in the recorded envelope, without its context; and that envelope's inner text.
 fn recorded() -> (Value, String) {
@@ -120,16 +21,6 @@ fn recorded() -> (Value, String) {
     let mut message: Value = serde_json::from_str(&text).unwrap();
     message.as_object_mut().unwrap().retain(|name, _| !name.starts_with("_context_"));
     (message, text)
-}
-
-fn cast(id: &str, method: Method) -> Cast {
-    let context = CallerContext {
-        user_id: "user".into(),
-        project_id: "project".into(),
-        token: Some("gAAAA-token".into()),
-        catalog: Vec::new(),
-    };
-    Cast { id: id.into(), backup_id: "b-1".into(), context, method }
 }
 
 #[tokio::test(start_paused = true)]

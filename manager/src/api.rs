@@ -1,6 +1,7 @@
 //! What the API and the scheduler do before the RPC: check, choose a host by liveness, change the status, cast.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clinker_drivers::{Options, RequestContext};
 use clinker_env::Env;
@@ -20,6 +21,7 @@ pub struct Api {
     pub(crate) env: Env,
     host: String,
     service_down_time: u64,
+    rpc_response_timeout: Duration,
     /// `backup_use_same_host`
     same_host: bool,
     db: Arc<dyn Db>,
@@ -53,6 +55,7 @@ impl Api {
             env,
             host: host.to_owned(),
             service_down_time,
+            rpc_response_timeout: Duration::from_secs(options.rpc_response_timeout),
             same_host: options.backup_use_same_host,
             db,
             bus,
@@ -191,12 +194,17 @@ impl Api {
         let Deleted { backup, done } = accepted;
         match backup.host.clone().filter(|_| !done) {
             Some(host) => {
-                let cast = Cast { id, backup_id: backup.id.clone(), context: context.into(), method };
+                let cast = Cast { id, backup_id: backup.id.clone(), context: context.into(), method, reply_to: None };
                 self.casts.send(self.bus.as_ref(), Outgoing { host, cast }).await;
             }
             None => self.casts.close(&id),
         }
         Ok(backup)
+    }
+
+    /// Asks a manager.
+    pub(crate) async fn call(&self, host: &str, call: &Cast) -> Result<Value> {
+        self.bus.call(host, call, self.rpc_response_timeout).await
     }
 
     pub(crate) fn choice(&self) -> HostChoice {

@@ -8,6 +8,7 @@
 pub mod api;
 mod attachments;
 pub mod bus;
+mod calls;
 mod casts;
 mod cleanup;
 mod create;

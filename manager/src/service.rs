@@ -20,7 +20,7 @@ use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
 use crate::workers::Taken;
-use crate::{Error, Kind, Result, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
+use crate::{Error, Kind, Result, calls, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
 pub(crate) const PAUSE: Duration = Duration::from_secs(10);
@@ -308,7 +308,10 @@ impl Service {
                 Method::CreateBackup => create::create_backup(&manager, cast).await,
                 Method::RestoreBackup => restore::restore_backup(&manager, cast).await,
                 Method::DeleteBackup => delete::delete_backup(&manager, cast).await,
-                Method::ExportRecord => export::export_record(&manager, &drivers, &cast.backup_id).await,
+                Method::ExportRecord => {
+                    let work = export::export_record(&manager, &drivers, &cast.backup_id);
+                    calls::answer(&manager, &cast, "export_record", work).await;
+                }
                 Method::ImportRecord => import::import_record(&manager, &drivers, &cast).await,
                 Method::ResetStatus { .. } => {}
             }

@@ -73,7 +73,7 @@ impl Options {
     }
 
     /// The options that become waits and time-outs.
-    fn durations(&self) -> [(&'static str, u64); 11] {
+    fn durations(&self) -> [(&'static str, u64); 12] {
         let check_interval = self.backup_driver_init_check_interval.unwrap_or_default();
         [
             ("periodic_interval", self.periodic_interval),
@@ -85,6 +85,7 @@ impl Options {
             ("backup_timer_interval", self.backup_timer_interval),
             ("backup_swift_retry_backoff", self.backup_swift_retry_backoff),
             ("backup_swift_timeout", self.backup_swift_timeout),
+            ("rpc_response_timeout", self.rpc_response_timeout),
             ("heartbeat_timeout_threshold", self.heartbeat_timeout_threshold),
             // The cast saturates, so that what is far too long stays so.
             ("backup_s3_timeout", self.backup_s3_timeout.ceil() as u64),

@@ -103,6 +103,7 @@ options! {
     quota_backup_gigabytes: i64 = 1000, Min(-1), "GiB of backups per project; -1 = unlimited";
     // message bus
     transport_url: Option<Secret> = None, Any, "broker and credentials, rabbit://user:password@host:port/vhost; unset = guest on this machine";
+    rpc_response_timeout: u64 = 60, Min(1), "seconds that a call waits for its answer; a manager gives its work for one up after as many";
     control_exchange: String = text("openstack"), NotEmpty, "exchange of requests and notifications";
     topics: Vec<String> = vec![text("notifications")], NotEmpty, "topics of notifications; [oslo_messaging_notifications]";
     amqp_durable_queues: bool = false, Any, "whether exchange and queues outlive a restart of the broker; [oslo_messaging_rabbit]";

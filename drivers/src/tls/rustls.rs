@@ -41,7 +41,7 @@ impl Tls {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Error::new(Kind::InvalidConfig, format!("{target}: its host is no name a certificate has")))?;
         let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-        Ok(Box::new(stream.map_err(|error| failed(target, error))?))
+        Ok(Box::new(stream.map_err(|error| self.failed(target, error))?))
     }
 
     async fn configure(&self, env: &Env) -> Result<Arc<ClientConfig>> {
@@ -77,6 +77,18 @@ impl Tls {
         }
         Ok(store)
     }
+
+    fn failed(&self, target: &str, error: io::Error) -> Error {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+        if matches!(inner, Some(TlsError::InvalidCertificate(_))) {
+            let option = Some(self.options.ca_option).filter(|option| !option.is_empty());
+            let option = option.map(|option| format!(" (option {option})")).unwrap_or_default();
+            // Another try would meet the same certificate.
+            let what = format!("{target}'s TLS certificate is not one to trust{option}");
+            return Error::new(Kind::Unreachable, what).with_source(error);
+        }
+        Error::transient(Kind::Unreachable, format!("{target} did not complete the TLS handshake")).with_source(error)
+    }
 }
 
 async fn read(env: &Env, path: &str) -> io::Result<Vec<u8>> {
@@ -95,16 +107,6 @@ async fn system_bundle(env: &Env) -> Result<Vec<u8>> {
         }
     }
     Err(Error::new(Kind::InvalidConfig, "TLS: the system has no file of certificate authorities"))
-}
-
-fn failed(target: &str, error: io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-    if matches!(inner, Some(TlsError::InvalidCertificate(_))) {
-        // Another try would meet the same certificate.
-        let what = format!("{target}'s TLS certificate is not one to trust");
-        return Error::new(Kind::Unreachable, what).with_source(error);
-    }
-    Error::transient(Kind::Unreachable, format!("{target} did not complete the TLS handshake")).with_source(error)
 }
 
 /// The host's wall clock, by which certificates expire.

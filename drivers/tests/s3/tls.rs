@@ -106,7 +106,8 @@ async fn check(name: &str, now: &str, sets: &[(&str, &str)], expected: &str) {
 #[tokio::test]
 async fn a_certificate_is_checked_against_the_configured_authority() {
     let ca = ("backup_s3_ca_cert_file", "CA");
-    let distrusted = "unreachable: put of o-1: s3's TLS certificate is not one to trust";
+    let distrusted = "unreachable: put of o-1: s3's TLS certificate is not one to trust \
+                      (option backup_s3_ca_cert_file)";
     check("s3", SUMMER, &[ca], "ok").await;
     check("elsewhere", SUMMER, &[ca], distrusted).await;
     // The host's clock says whether it is still good.

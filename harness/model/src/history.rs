@@ -61,6 +61,24 @@ pub enum Entry {
         backup_id: Option<String>,
         failure: Option<Failure>,
     },
+    /// A call of a manager over the message bus, as its caller sees it (recorded by a wrapper around the bus).
+    Call {
+        phase: Phase,
+        /// Names the call, the same in its `invoke` and its end.
+        call: String,
+        /// The host that is asked.
+        to: String,
+        /// On `ok` the answer.
+        value: Value,
+        failure: Option<Failure>,
+    },
+    /// A manager hands its answer to a call to the bus; again, if it could not be sent.
+    Answer {
+        /// Names the call.
+        call: String,
+        value: Value,
+        failure: Option<Failure>,
+    },
     /// A transaction of the database.
     Commit {
         /// Name of the `Db` call.

@@ -196,10 +196,10 @@ impl Checker<'_> {
 /// The points of a process, `<port>.<call>`, at which it can be made to end.
 #[rustfmt::skip]
 const POINTS: &[&str] = &[
-    "bus.acknowledge", "bus.cast", "bus.consume", "bus.notify",
-    "db.api_create", "db.api_delete", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
+    "bus.acknowledge", "bus.call", "bus.cast", "bus.consume", "bus.notify", "bus.reply",
+    "db.api_create", "db.api_delete", "db.api_export", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
     "db.api_withdraw", "db.backup_get", "db.casts_sent", "db.casts_unsent", "db.cleanup_list", "db.cleanup_one",
-    "db.export_answer", "db.export_begin", "db.import_begin", "db.import_finish", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
+    "db.export_begin", "db.import_begin", "db.import_finish", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
     "db.service_list", "db.service_register", "db.temporary_drop", "db.temporary_save", "db.volume_create", "db.volume_get",
     "db.work_elsewhere", "db.work_of", "db.work_take",

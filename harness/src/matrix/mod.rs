@@ -32,7 +32,7 @@ const fn base(name: &'static str, from: u64, until: u64) -> Base {
 }
 
 /// Every base: what is under test begins at 60 s, initialisation at once, a force delete clear of health checks.
-pub const BASES: [Base; 11] = [
+pub const BASES: [Base; 12] = [
     base("init", 0, 10),
     base("create", 60, 170),
     base("incremental", 60, 170),
@@ -41,6 +41,7 @@ pub const BASES: [Base; 11] = [
     base("delete", 60, 170),
     base("force-delete", 65, 170),
     base("reset-status", 60, 170),
+    base("export", 60, 170),
     base("clean-up-create", 60, 170),
     base("clean-up-restore", 60, 170),
     base("clean-up-delete", 60, 170),

@@ -3,6 +3,7 @@
 //! A mutant substitutes one decision of the service or wraps one of its ports; there is no third way.
 
 mod blocking;
+mod calls;
 mod crash;
 mod decisions;
 mod files;
@@ -203,6 +204,22 @@ static MUTANTS: &[Mutant] = &[
         driver: "swift",
         checker: "collected",
         plant: ports::confirm_ignored,
+    },
+    Mutant {
+        name: "call-outlives-its-limit",
+        about: "a call waits ten times as long as rpc_response_timeout says",
+        scenario: "broker/answer-too-late",
+        driver: "swift",
+        checker: "calls",
+        plant: calls::outlives_its_limit,
+    },
+    Mutant {
+        name: "answer-of-another-call",
+        about: "an answer is given to whoever calls next, whichever call it answers",
+        scenario: "broker/two-calls",
+        driver: "swift",
+        checker: "calls",
+        plant: calls::answer_of_another_call,
     },
     Mutant {
         name: "dead-hosts-are-chosen",

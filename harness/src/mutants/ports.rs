@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{BoxStream, Env, Listener, Net, Tasks};
-use clinker_manager::bus::{Bus, Cast, Consumer};
+use clinker_manager::bus::{Bus, Cast, Consumer, ReplyTo};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -191,6 +192,12 @@ struct IgnoresConfirms(Arc<dyn Bus>);
 impl Bus for IgnoresConfirms {
     async fn cast(&self, host: &str, cast: &Cast) -> Result<()> {
         self.0.cast(host, cast).await
+    }
+    async fn call(&self, host: &str, call: &Cast, limit: Duration) -> Result<Value> {
+        self.0.call(host, call, limit).await
+    }
+    async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()> {
+        self.0.reply(to, answer).await
     }
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
         self.0.consume(host).await

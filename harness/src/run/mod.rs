@@ -3,6 +3,7 @@
 //! [`scene`] puts the hosts there, [`workload`] is what clients do, [`nemesis`] applies the faults, [`ports`] and
 //! [`volumes`] are the simulated outside of the service, [`logs`] turns log lines into records.
 
+mod calls;
 mod gates;
 mod logs;
 mod names;
@@ -52,7 +53,7 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
-    /// Wraps the backup hosts' message bus.
+    /// Wraps the message bus's port, of backup hosts and of the API.
     pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
     /// Wraps the database's port, of backup hosts and of the API.
     pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clinker_drivers::driver::BackupUpdate;
 use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Capabilities, Device, Error, RequestContext, RestoreControl, Result,
 };
-use clinker_manager::bus::{Bus, Cast, Consumer};
+use clinker_manager::bus::{Bus, Cast, Consumer, ReplyTo};
 use clinker_manager::db::{Call, Db};
 use clinker_model::fault::When;
 use clinker_model::history::{Failure, Phase};
@@ -37,7 +38,7 @@ impl<D: Db> Db for GatedDb<D> {
     }
 }
 
-/// Points `bus.cast`, `bus.consume`, `bus.notify`, `bus.acknowledge`.
+/// Points `bus.cast`, `bus.call`, `bus.reply`, `bus.consume`, `bus.notify`, `bus.acknowledge`.
 pub(super) struct GatedBus<B> {
     pub inner: B,
     pub gate: Gate,
@@ -49,6 +50,20 @@ impl<B: Bus> Bus for GatedBus<B> {
         self.gate.pass("bus.cast", When::Before).await;
         let done = self.inner.cast(host, cast).await;
         self.gate.pass("bus.cast", When::After).await;
+        done
+    }
+
+    async fn call(&self, host: &str, call: &Cast, limit: Duration) -> Result<Value> {
+        self.gate.pass("bus.call", When::Before).await;
+        let answer = self.inner.call(host, call, limit).await;
+        self.gate.pass("bus.call", When::After).await;
+        answer
+    }
+
+    async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()> {
+        self.gate.pass("bus.reply", When::Before).await;
+        let done = self.inner.reply(to, answer).await;
+        self.gate.pass("bus.reply", When::After).await;
         done
     }
 

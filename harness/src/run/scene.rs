@@ -25,6 +25,7 @@ use clinker_model::record::Import;
 use clinker_model::{Entry, FaultTarget, Journal};
 use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFuture, World};
 
+use super::calls::RecordedBus;
 use super::gates::{GatedExecutor, GatedStore};
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
@@ -245,7 +246,7 @@ impl Scene {
             let ports = bus.map(|bus| Ports {
                 worker: process.worker,
                 db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
-                bus: (parts.bus)(Arc::new(GatedBus { inner: bus, gate: gate.clone() })),
+                bus: (parts.bus)(Arc::new(GatedBus { inner: recorder.answers_of(bus), gate: gate.clone() })),
                 volumes: (parts.volumes)(Arc::new(volumes)),
                 drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
@@ -264,7 +265,7 @@ impl Scene {
     ) -> Result<(), RunError> {
         let (signals, gate) = (world.signals(), world.gate(API_HOST));
         let progress = Arc::new(Progress::default());
-        let db_port = parts.db;
+        let (db_port, bus_port) = (parts.db, parts.bus);
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {
@@ -277,7 +278,11 @@ impl Scene {
                     API_HOST,
                     &options,
                     db,
-                    Arc::new(GatedBus { inner: bus, gate: gate.clone() }),
+                    Arc::new(RecordedBus {
+                        inner: bus_port(Arc::new(GatedBus { inner: bus, gate: gate.clone() })),
+                        journal: Arc::clone(&journal),
+                        host: API_HOST.to_owned(),
+                    }),
                 ),
                 db: client,
                 env,
@@ -422,6 +427,12 @@ struct Recorder {
     journal: Arc<SimJournal>,
     host: String,
     calls: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    fn answers_of(&self, bus: AmqpBus) -> RecordedBus {
+        RecordedBus { inner: Arc::new(bus), journal: Arc::clone(&self.journal), host: self.host.clone() }
+    }
 }
 
 fn driver_factory(

@@ -1,6 +1,7 @@
-//! `cargo run -p clinker-live --bin broker`: a scenario's notifications through a real RabbitMQ to a real listener.
+//! `cargo run -p clinker-live --bin broker`: a scenario's notifications through a real RabbitMQ to a real listener,
+//! and calls between a manager and oslo.messaging.
 //!
-//! Exit codes: 0 the listener was given the accepted sequence · 1 it was not · 2 the set-up failed (or wrong usage).
+//! Exit codes: 0 all came as it should · 1 it did not · 2 the set-up failed (or wrong usage).
 
 use std::process::ExitCode;
 

@@ -1,13 +1,15 @@
 //! The notifications of a scenario, published by the manager's own client to a real RabbitMQ, and what a real listener of
-//! oslo.messaging is given of them.
+//! oslo.messaging is given of them; and calls both ways between a manager and oslo.messaging.
 //!
-//! [`rabbit`] is the broker, [`listener`] the listener, [`samples`] what Ceilometer would make of the events, [`report`]
-//! the text of it all.
+//! [`rabbit`] is the broker, [`script`] runs what is oslo.messaging's, [`calls`] and [`manager`] are the calls,
+//! [`samples`] what Ceilometer would make of the events, [`report`] the text of it all.
 
-mod listener;
+mod calls;
+mod manager;
 mod rabbit;
 mod report;
 mod samples;
+mod script;
 
 use std::path::PathBuf;
 
@@ -23,8 +25,9 @@ use clinker_manager::bus::amqp::AmqpBus;
 use clinker_model::history::{Entry, History, OutboxRow, Record};
 use serde_json::{Value, json};
 
-use listener::Listener;
+use calls::Row;
 use rabbit::Rabbit;
+use script::Script;
 
 /// Sends a scenario's notifications through a real RabbitMQ, and compares what a real listener prints with the golden.
 #[derive(Parser)]
@@ -56,9 +59,10 @@ struct Outcome {
     heard: Vec<Value>,
     golden: String,
     sequence: String,
+    calls: Vec<Row>,
 }
 
-/// Whether the listener was given the accepted sequence.
+/// Whether the listener was given the accepted sequence, and every call ended as it should.
 pub async fn run(args: &Args) -> Result<bool> {
     let (history, golden) = play(args)?;
     let messages = outbox(&history);
@@ -68,10 +72,11 @@ pub async fn run(args: &Args) -> Result<bool> {
     rabbit::install(&venv).await?;
     let rabbit = Rabbit::start(&env).await?;
     eprintln!("# RabbitMQ {} is up", rabbit.version);
-    let mut listener = Listener::start(&venv, &rabbit.url(), EXCHANGE, TOPIC).await?;
+    let url = rabbit.url();
+    let mut listener = Script::start(&venv, "listen.py", &[&url, EXCHANGE, TOPIC, "300"]).await?;
     eprintln!("# the listener of oslo.messaging {} is up", listener.version);
     let mut options = Options::default();
-    for (name, value) in [("transport_url", rabbit.url().as_str()), ("control_exchange", EXCHANGE), ("topics", TOPIC)] {
+    for (name, value) in [("transport_url", url.as_str()), ("control_exchange", EXCHANGE), ("topics", TOPIC)] {
         options.set(name, value).context("set the options")?;
     }
     let bus = AmqpBus::new(env.clone(), &options).context("make the publisher")?;
@@ -83,9 +88,10 @@ pub async fn run(args: &Args) -> Result<bool> {
     let heard = listener.take(messages.len()).await?;
     let (rabbit_version, oslo) = (rabbit.version.clone(), listener.version.clone());
     listener.end().await?;
+    let calls = calls::run(&env, &venv, &url).await?;
     rabbit.end().await?;
     let sequence = golden::render(&as_heard(&history, &heard));
-    let outcome = Outcome { rabbit: rabbit_version, oslo, published: messages, heard, golden, sequence };
+    let outcome = Outcome { rabbit: rabbit_version, oslo, published: messages, heard, golden, sequence, calls };
     let text = report::text(args, &outcome);
     println!("{text}");
     if let Some(file) = &args.write {
@@ -96,7 +102,9 @@ pub async fn run(args: &Args) -> Result<bool> {
 
 impl Outcome {
     fn is_right(&self) -> bool {
-        self.sequence.trim_end() == self.golden.trim_end() && self.changed() == 0
+        self.sequence.trim_end() == self.golden.trim_end()
+            && self.changed() == 0
+            && self.calls.iter().all(Row::is_right)
     }
 
     /// Messages that did not reach the listener as they were sent.

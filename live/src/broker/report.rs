@@ -7,12 +7,12 @@ use super::samples::is_sample;
 use super::{Args, Outcome};
 
 pub(super) fn text(args: &Args, outcome: &Outcome) -> String {
-    let Outcome { rabbit, oslo, published, heard, golden, sequence } = outcome;
+    let Outcome { rabbit, oslo, published, heard, golden, sequence, calls } = outcome;
     let (scenario, driver) = (&args.scenario, &args.driver);
     let same = sequence.trim_end() == golden.trim_end();
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes every write");
-    line("# A real broker and a real listener".to_owned());
+    line("# A real broker and real oslo.messaging".to_owned());
     line(String::new());
     line(format!(
         "The notifications of `{scenario}` (driver {driver}), published by the manager's own AMQP client to RabbitMQ {rabbit} on \
@@ -50,6 +50,18 @@ pub(super) fn text(args: &Args, outcome: &Outcome) -> String {
     }
     let sum: usize = types.iter().map(|(event_type, count)| samples(event_type, *count)).sum();
     line(format!("| all | {} | {sum} |", heard.len()));
+    line("\n## Calls\n".to_owned());
+    line(
+        "Through the same RabbitMQ. \"Our manager\" is the whole service with the POSIX driver, which imports a record of \
+         the original's first (a cast); \"oslo's client\" and\n\"oslo's server\" are `scripts/broker/call.py` and \
+         `scripts/broker/serve.py`: what they are told and what they answer goes through oslo.messaging alone."
+            .to_owned(),
+    );
+    line("\n| who asks whom | what comes back | |\n| --- | --- | --- |".to_owned());
+    for call in calls {
+        let right = if call.is_right() { "as it should" } else { "**not as it should**" };
+        line(format!("| {} | `{}` | {right} |", call.what, call.got));
+    }
     out
 }
 

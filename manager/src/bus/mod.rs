@@ -1,9 +1,11 @@
-//! The message bus port: RPC casts to managers, notifications to whoever collects them.
+//! The message bus port: RPC casts and calls to managers, notifications to whoever collects them.
 //!
 //! [`amqp`] carries it to a broker, where each manager has a queue that outlives it.
 
 pub mod amqp;
 mod backoff;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,16 @@ pub trait Bus: Send + Sync {
     /// Queues a cast for a manager; it waits there until the manager takes it. A host that has never run has no queue:
     /// `not_found`, which another try may get over.
     async fn cast(&self, host: &str, cast: &Cast) -> Result<()>;
+
+    /// Asks a manager and waits for its answer, for at most `limit` from now on. A manager that cannot be reached now is
+    /// asked when it can; what it says after that is dropped.
+    ///
+    /// # Errors
+    /// Its own error, or `timeout` naming the host and `rpc_response_timeout`.
+    async fn call(&self, host: &str, call: &Cast, limit: Duration) -> Result<Value>;
+
+    /// Answers a call. A caller that is gone, or has no queue at this moment, is `not_found`.
+    async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()>;
 
     /// Opens this manager's queue.
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>>;
@@ -45,6 +57,18 @@ pub struct Cast {
     pub backup_id: String,
     pub context: CallerContext,
     pub method: Method,
+    /// Who waits for an answer; nobody does after a cast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<ReplyTo>,
+}
+
+/// Where the answer to a call goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyTo {
+    /// The caller's own queue.
+    pub queue: String,
+    /// Names the call in it.
+    pub call: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

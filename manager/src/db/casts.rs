@@ -108,7 +108,8 @@ impl Tx<'_> {
                 catalog: Vec::new(),
             };
             let method = typed("casts_unsent", row["method"].take())?;
-            let cast = Cast { id: text(&row, "id"), backup_id: text(&row, "backup_id"), context, method };
+            let cast =
+                Cast { id: text(&row, "id"), backup_id: text(&row, "backup_id"), context, method, reply_to: None };
             Ok(Outgoing { host: text(&row, "host"), cast })
         });
         casts.collect()

@@ -251,6 +251,7 @@ impl Call {
                 | Call::CastsUnsent { .. }
                 | Call::BackupGet { .. }
                 | Call::VolumeGet { .. }
+                | Call::Record(record::RecordCall::ApiExport { .. } | record::RecordCall::ExportBegin { .. })
                 | Call::Dump
         )
     }

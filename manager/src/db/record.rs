@@ -1,12 +1,12 @@
-//! Calls about records (`reference/02` §2.8, `reference/05` §5.9): exports are asked for and answered, imports begin and
+//! Calls about records (`reference/02` §2.8, `reference/05` §5.9): what an export needs of a row, how imports begin and
 //! end. Neither emits an event.
 
 use clinker_drivers::registry;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::HostChoice;
 use super::sqlite::{Tx, sql, to_json};
-use super::{Answer, HostChoice};
 use crate::model::{BackupRow, BackupStatus, Operation};
 use crate::record::{Imported, NO_VOLUME, Record};
 use crate::state::ServiceState;
@@ -14,20 +14,14 @@ use crate::{Error, Kind, Result};
 
 /// Cinder cuts `fail_reason` to this many characters on save.
 const FAIL_REASON_MAX: usize = 255;
-/// How long an export that nobody fetched is kept, in nanoseconds.
-const KEPT: u64 = 3600 * 1_000_000_000;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum RecordCall {
-    /// → `BackupRow`, with the host that the cast goes to
-    ApiExport { request_id: String, backup_id: String, choice: HostChoice },
+    /// → the host to be asked
+    ApiExport { backup_id: String, choice: HostChoice },
     /// A manager with this driver is to export it. → `BackupRow`
     ExportBegin { backup_id: String, driver: String },
-    /// A manager answers every request for the record of this backup.
-    ExportAnswer { backup_id: String, answer: Value },
-    /// → `Option<Answer>`, whose value is a [`Record`]; it is gone then.
-    ExportTake { request_id: String },
     /// → `BackupRow`
     ApiImport { request: ImportRequest, choice: HostChoice },
     /// → `Option<ImportBegun>`; none when the backup is not to be imported any more.
@@ -62,18 +56,15 @@ pub enum ImportResult {
     Failed { reason: String },
 }
 
-/// A request for a record, or a record that waits for its import (then its id is the backup's).
+/// A record that waits for its import.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct RecordRow {
+    /// The backup's.
     id: String,
-    backup_id: String,
-    backup_service: Option<String>,
-    backup_url: Option<String>,
-    /// For an import: the hosts that may be asked, in order.
+    backup_service: String,
+    backup_url: String,
+    /// Who may be asked, in order.
     hosts: Vec<String>,
-    answer: Option<Value>,
-    /// The database's clock.
-    at: u64,
 }
 
 impl RecordCall {
@@ -81,8 +72,6 @@ impl RecordCall {
         match self {
             RecordCall::ApiExport { .. } => "api_export",
             RecordCall::ExportBegin { .. } => "export_begin",
-            RecordCall::ExportAnswer { .. } => "export_answer",
-            RecordCall::ExportTake { .. } => "export_take",
             RecordCall::ApiImport { .. } => "api_import",
             RecordCall::ImportBegin { .. } => "import_begin",
             RecordCall::ImportFinish { .. } => "import_finish",
@@ -93,12 +82,8 @@ impl RecordCall {
 impl Tx<'_> {
     pub(super) fn records(&mut self, call: RecordCall) -> Result<Value> {
         match call {
-            RecordCall::ApiExport { request_id, backup_id, choice } => {
-                to_json(self.api_export(request_id, &backup_id, &choice)?)
-            }
+            RecordCall::ApiExport { backup_id, choice } => to_json(self.api_export(&backup_id, &choice)?),
             RecordCall::ExportBegin { backup_id, driver } => to_json(self.export_begin(&backup_id, &driver)?),
-            RecordCall::ExportAnswer { backup_id, answer } => self.export_answer(&backup_id, &answer),
-            RecordCall::ExportTake { request_id } => to_json(self.export_take(&request_id)?),
             RecordCall::ApiImport { request, choice } => to_json(self.api_import(request, &choice)?),
             RecordCall::ImportBegin { backup_id, host } => to_json(self.import_begin(&backup_id, &host)?),
             RecordCall::ImportFinish { backup_id, host, result } => {
@@ -107,25 +92,15 @@ impl Tx<'_> {
         }
     }
 
-    /// Changes nothing of the backup: the row tells only where its own operations are.
-    fn api_export(&mut self, id: String, backup_id: &str, choice: &HostChoice) -> Result<BackupRow> {
-        let mut backup = self.exportable(backup_id)?;
-        // Needs no working driver: without a service that is up its own host is asked.
-        if !self.own_host_is_up(&backup, choice) {
-            match self.choose(self.need_of(&backup, choice)?, choice) {
-                Ok(host) => backup.host = Some(host),
-                Err(error) if backup.host.is_none() => return Err(error),
-                Err(_) => {}
-            }
+    /// The host to be asked, its own if that is up. Needs no working driver: without a service that is up its own host is
+    /// asked all the same.
+    fn api_export(&mut self, backup_id: &str, choice: &HostChoice) -> Result<String> {
+        let backup = self.exportable(backup_id)?;
+        let own = backup.host.clone();
+        if let Some(own) = own.clone().filter(|_| self.own_host_is_up(&backup, choice)) {
+            return Ok(own);
         }
-        let oldest = self.now.saturating_sub(KEPT);
-        for forgotten in self.select("SELECT * FROM records WHERE hosts = '[]' AND at < ?1", [oldest])? {
-            self.drop_record(forgotten)?;
-        }
-        let (backup_id, hosts, at) = (backup.id.clone(), Vec::new(), self.now);
-        let row = RecordRow { id, backup_id, backup_service: None, backup_url: None, hosts, answer: None, at };
-        self.save("records", &row.id.clone(), &row)?;
-        Ok(backup)
+        self.choose(self.need_of(&backup, choice)?, choice).or_else(|error| own.ok_or(error))
     }
 
     fn exportable(&self, backup_id: &str) -> Result<BackupRow> {
@@ -142,25 +117,6 @@ impl Tx<'_> {
             return Err(Error::new(Kind::InvalidBackup, "the backup was made by another driver"));
         }
         Ok(backup)
-    }
-
-    fn export_answer(&mut self, backup_id: &str, answer: &Value) -> Result<Value> {
-        let query = "SELECT id FROM records WHERE backup_id = ?1 AND hosts = '[]' AND answer IS NULL";
-        for waiting in self.select(query, [backup_id])? {
-            let id = waiting["id"].as_str().unwrap_or_default();
-            if let Some(mut row) = self.load::<RecordRow>("records", id)? {
-                row.answer = Some(answer.clone());
-                self.save("records", id, &row)?;
-            }
-        }
-        Ok(Value::Null)
-    }
-
-    fn export_take(&mut self, id: &str) -> Result<Option<Answer>> {
-        let Some(row) = self.row("records", id)?.filter(|row| !row["answer"].is_null()) else { return Ok(None) };
-        let answer = serde_json::from_value(row["answer"].clone()).ok();
-        self.drop_record(row)?;
-        Ok(answer)
     }
 
     fn drop_record(&mut self, row: Value) -> Result<()> {
@@ -182,15 +138,7 @@ impl Tx<'_> {
         let hosts = self.import_hosts(choice)?;
         let id = request.backup_id.clone();
         let Record { backup_service, backup_url } = request.record.clone();
-        let waiting = RecordRow {
-            id: id.clone(),
-            backup_id: id.clone(),
-            backup_service: Some(backup_service),
-            backup_url: Some(backup_url),
-            hosts: hosts.clone(),
-            answer: None,
-            at: self.now,
-        };
+        let waiting = RecordRow { id: id.clone(), backup_service, backup_url, hosts: hosts.clone() };
         self.save("records", &id, &waiting)?;
         let mut row = imported_row(request, hosts.into_iter().next(), self.wall);
         self.save_backup(&mut row)?;
@@ -218,9 +166,6 @@ impl Tx<'_> {
     fn import_begin(&mut self, id: &str, host: &str) -> Result<Option<ImportBegun>> {
         let Some(waiting) = self.load::<RecordRow>("records", id)? else { return Ok(None) };
         let mut backup = self.backup(id)?;
-        let (Some(backup_service), Some(backup_url)) = (waiting.backup_service, waiting.backup_url) else {
-            return Ok(None);
-        };
         if backup.status != BackupStatus::Creating {
             return Ok(None);
         }
@@ -228,7 +173,8 @@ impl Tx<'_> {
         backup.host = Some(host.to_owned());
         self.save_backup(&mut backup)?;
         let next = waiting.hosts.iter().skip_while(|asked| *asked != host).nth(1).cloned();
-        Ok(Some(ImportBegun { backup, record: Record { backup_service, backup_url }, next }))
+        let record = Record { backup_service: waiting.backup_service, backup_url: waiting.backup_url };
+        Ok(Some(ImportBegun { backup, record, next }))
     }
 
     fn import_finish(&mut self, id: &str, host: &str, result: ImportResult) -> Result<bool> {
@@ -295,13 +241,4 @@ fn imported_row(request: ImportRequest, host: Option<String>, now: crate::model:
         deleted: false,
         open_events: Vec::new(),
     }
-}
-
-/// An answer for [`RecordCall::ExportAnswer`].
-pub(crate) fn export_answer(backup_id: &str, record: Result<Record>) -> RecordCall {
-    let answer = match record {
-        Ok(record) => Answer::Ok(json!(record)),
-        Err(error) => Answer::Err(error.into()),
-    };
-    RecordCall::ExportAnswer { backup_id: backup_id.to_owned(), answer: json!(answer) }
 }

@@ -39,8 +39,7 @@ CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY, volume_id TEXT NOT NULL, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL,
     created_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS records (
-    id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, backup_service TEXT, backup_url TEXT, hosts JSON NOT NULL,
-    answer JSON, at INTEGER NOT NULL);
+    id TEXT PRIMARY KEY, backup_service TEXT NOT NULL, backup_url TEXT NOT NULL, hosts JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, publisher_id TEXT NOT NULL, message JSON NOT NULL, delivered BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS work (

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use amq_protocol::frame::{AMQPContentHeader, AMQPFrame};
 use amq_protocol::protocol::{AMQPClass, basic, channel, confirm, exchange, queue};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use super::BrokerFake;
 use super::delivery::Channel;
@@ -293,11 +295,17 @@ impl Channels {
             return Err(Refusal::not_implemented("immediate=true"));
         }
         let basic::Publish { exchange, routing_key, mandatory, .. } = publish;
+        let expires = match header.properties.expiration().as_ref().map(|text| text.as_str().parse::<u32>()) {
+            None => None,
+            Some(Ok(ms)) => Some(Instant::now() + Duration::from_millis(ms.into())),
+            Some(Err(_)) => return Err(Refusal::precondition("invalid expiration".to_owned())),
+        };
         let message = Message {
             exchange: exchange.as_str().to_owned(),
             routing_key: routing_key.as_str().to_owned(),
             properties: header.properties.clone(),
             body: body.clone(),
+            expires,
         };
         let routed = self.fake.state().publish(message)?;
         let returned = mandatory && !routed;

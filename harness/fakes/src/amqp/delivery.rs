@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use amq_protocol::frame::AMQPFrame;
 use amq_protocol::protocol::{AMQPClass, basic};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
 use super::frames::{content, method};
 use super::queue::{ConsumerKey, Queue, Waiting};
@@ -111,6 +112,7 @@ impl State {
     pub fn pump(&mut self, name: &str) {
         let State { queues, channels, .. } = self;
         let Some(queue) = queues.get_mut(name) else { return };
+        queue.expire(Instant::now());
         while !queue.ready.is_empty() {
             let room = |(conn, number, tag): &ConsumerKey| {
                 let consumer = channels.get(&(*conn, *number)).and_then(|channel| channel.consumers.get(tag));
@@ -129,6 +131,7 @@ impl State {
     /// Takes one message out of a queue, for `basic.get`; with it how many are left.
     pub fn get(&mut self, at: (u64, u16), name: &str, no_ack: bool) -> Result<Option<(u64, Waiting, u32)>, Refusal> {
         let queue = self.accessible(at.0, name)?;
+        queue.expire(Instant::now());
         let Some(waiting) = queue.ready.pop_front() else { return Ok(None) };
         let left = queue.ready.len() as u32;
         let channel = self.channel(at);

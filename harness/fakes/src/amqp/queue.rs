@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::types::FieldTable;
+use tokio::time::Instant;
 
 /// A message as it was published.
 pub(crate) struct Message {
@@ -12,6 +13,8 @@ pub(crate) struct Message {
     pub routing_key: String,
     pub properties: AMQPProperties,
     pub body: Vec<u8>,
+    /// When it is dropped instead of delivered.
+    pub expires: Option<Instant>,
 }
 
 impl Message {
@@ -56,6 +59,14 @@ impl Queue {
         self.ready.push_back(Waiting { message, place: self.places, redelivered: false });
     }
 
+    /// Drops what has expired, from the oldest on: one that has not keeps those behind it.
+    pub fn expire(&mut self, now: Instant) {
+        let gone = |waiting: &Waiting| waiting.message.expires.is_some_and(|at| at <= now);
+        while self.ready.front().is_some_and(gone) {
+            self.ready.pop_front();
+        }
+    }
+
     /// Takes back what was delivered and not acknowledged.
     pub fn requeue(&mut self, waiting: Waiting) {
         let at = self.ready.partition_point(|other| other.place < waiting.place);
@@ -75,7 +86,13 @@ mod tests {
 
     fn message(mode: u8) -> Arc<Message> {
         let properties = AMQPProperties::default().with_delivery_mode(mode);
-        Arc::new(Message { exchange: String::new(), routing_key: "q".to_owned(), properties, body: vec![mode] })
+        Arc::new(Message {
+            exchange: String::new(),
+            routing_key: "q".to_owned(),
+            properties,
+            body: vec![mode],
+            expires: None,
+        })
     }
 
     fn queue() -> Queue {

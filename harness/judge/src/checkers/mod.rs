@@ -1,6 +1,7 @@
 //! Every checker, one per file. A rule that a history says nothing about makes it not applicable, never passed.
 
 pub mod attempts;
+pub mod calls;
 pub mod collected;
 pub mod delivery;
 pub mod events;
@@ -34,6 +35,7 @@ pub const CHECKERS: &[Checker] = &[
     collected::CHECKER,
     restored_bytes::CHECKER,
     records::CHECKER,
+    calls::CHECKER,
     leftovers::CHECKER,
     sources::CHECKER,
     write_order::CHECKER,

@@ -1,4 +1,5 @@
-//! The body of a message: oslo.messaging's envelope, the context's keys, and JSON as Python writes it.
+//! The body of a message: oslo.messaging's envelope, the context's keys, and JSON as Python writes it. [`super::answer`]
+//! has the bodies of answers.
 
 use std::io;
 
@@ -6,7 +7,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::super::{CallerContext, Cast, Method};
+use super::super::{CallerContext, Cast, Method, ReplyTo};
 use crate::{Error, Kind, Result};
 
 /// Key of the context's fields in a message.
@@ -85,8 +86,8 @@ pub(super) fn notification(message: &Value) -> Result<Vec<u8>> {
     enveloped(&Value::Object(fields))
 }
 
-/// The body of a cast, `now` being the ISO time without a zone. Its id travels as `_unique_id`, by which receivers know
-/// a message that comes twice.
+/// The body of a cast or a call, `now` being the ISO time without a zone. Its id travels as `_unique_id`, by which
+/// receivers know a message that comes twice.
 pub(super) fn cast(cast: &Cast, now: String) -> Result<Vec<u8>> {
     let method = serde_json::to_value(cast.method)
         .map_err(|error| Error::new(Kind::Internal, "a cast that is not JSON").with_source(error))?;
@@ -103,6 +104,12 @@ pub(super) fn cast(cast: &Cast, now: String) -> Result<Vec<u8>> {
     fields.insert("method".to_owned(), json!(name));
     fields.insert("args".to_owned(), Value::Object(args));
     fields.insert("version".to_owned(), json!(RPC_VERSION));
+    if let Some(ReplyTo { queue, call }) = &cast.reply_to {
+        fields.insert("_msg_id".to_owned(), json!(call));
+        fields.insert("_reply_q".to_owned(), json!(queue));
+        // For callers that want signs of life while they wait, which none of ours does.
+        fields.insert("_timeout".to_owned(), Value::Null);
+    }
     fields.insert("_unique_id".to_owned(), json!(cast.id));
     let CallerContext { user_id, project_id, token, catalog } = &cast.context;
     let context = Context {
@@ -117,21 +124,18 @@ pub(super) fn cast(cast: &Cast, now: String) -> Result<Vec<u8>> {
     enveloped(&Value::Object(fields))
 }
 
-/// Reads the body of a cast.
+/// Reads the body of a cast or a call.
 pub(super) fn read_cast(body: &[u8]) -> Result<Cast> {
-    let bad = |what: &str| Error::new(Kind::Internal, format!("a message that is no cast: {what}"));
-    let envelope: Value = serde_json::from_slice(body).map_err(|_| bad("not JSON"))?;
-    if envelope["oslo.version"] != "2.0" {
-        return Err(bad("not an envelope of version 2.0"));
-    }
-    let inner = envelope["oslo.message"].as_str().ok_or_else(|| bad("an envelope without a message"))?;
-    let inner: Value = serde_json::from_str(inner).map_err(|_| bad("not JSON in its envelope"))?;
+    let bad = |what: &str| wrong("request", what);
+    let inner = opened("request", body)?;
     let mut args = inner["args"].as_object().cloned().ok_or_else(|| bad("no args"))?;
     let backup_id = args.remove("backup_id").and_then(|id| id.as_str().map(str::to_owned));
     let name = inner["method"].as_str().ok_or_else(|| bad("no method"))?;
     let method = if args.is_empty() { json!(name) } else { json!({ name: args }) };
     let method: Method = serde_json::from_value(method).map_err(|_| bad("no method of ours"))?;
     let text = |name: &str| inner[format!("{CONTEXT}{name}")].as_str().map(str::to_owned);
+    let word = |name: &str| inner[name].as_str().map(str::to_owned);
+    let catalog = Some(&inner[format!("{CONTEXT}service_catalog")]).filter(|catalog| !catalog.is_null());
     Ok(Cast {
         id: inner["_unique_id"].as_str().ok_or_else(|| bad("no _unique_id"))?.to_owned(),
         backup_id: backup_id.ok_or_else(|| bad("no backup_id"))?,
@@ -139,14 +143,29 @@ pub(super) fn read_cast(body: &[u8]) -> Result<Cast> {
             user_id: text("user_id").unwrap_or_default(),
             project_id: text("project_id").unwrap_or_default(),
             token: text("auth_token"),
-            catalog: serde_json::from_value(inner[format!("{CONTEXT}service_catalog")].clone())
+            catalog: serde_json::from_value(catalog.cloned().unwrap_or_else(|| json!([])))
                 .map_err(|_| bad("a catalog of another form"))?,
         },
         method,
+        reply_to: word("_reply_q").zip(word("_msg_id")).map(|(queue, call)| ReplyTo { queue, call }),
     })
 }
 
-fn enveloped(message: &Value) -> Result<Vec<u8>> {
+/// The message out of its envelope; `what` it should be.
+pub(super) fn opened(what: &str, body: &[u8]) -> Result<Value> {
+    let envelope: Value = serde_json::from_slice(body).map_err(|_| wrong(what, "not JSON"))?;
+    if envelope["oslo.version"] != "2.0" {
+        return Err(wrong(what, "not an envelope of version 2.0"));
+    }
+    let inner = envelope["oslo.message"].as_str().ok_or_else(|| wrong(what, "an envelope without a message"))?;
+    serde_json::from_str(inner).map_err(|_| wrong(what, "not JSON in its envelope"))
+}
+
+pub(super) fn wrong(what: &str, why: &str) -> Error {
+    Error::new(Kind::Internal, format!("a message that is no {what}: {why}"))
+}
+
+pub(super) fn enveloped(message: &Value) -> Result<Vec<u8>> {
     let inner = python(message)?;
     python(&json!({ "oslo.version": "2.0", "oslo.message": inner })).map(String::into_bytes)
 }

@@ -1,16 +1,21 @@
 //! The bus over AMQP 0-9-1, as oslo.messaging's rabbit driver uses it.
 //!
 //! [`url`] and the options say where the broker is, [`connection`] keeps one connection, [`topology`] declares what is
-//! used, [`publisher`] and [`consumer`] are the two directions, [`message`] is what the bytes mean.
+//! used, [`publisher`] and [`consumer`] are the two directions, [`replies`] waits for answers to calls, [`message`] and
+//! [`answer`] are what the bytes mean.
 
+mod answer;
 mod connection;
 mod consumer;
+mod delivered;
 mod frames;
 mod message;
 mod publisher;
+mod replies;
 mod topology;
 mod url;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,13 +24,14 @@ use clinker_drivers::tls::{Tls, TlsOptions};
 use clinker_env::Env;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::connection::Connection;
 use self::consumer::{AmqpConsumer, Subscription};
 use self::publisher::Publisher;
+use self::replies::Replies;
 use self::url::Transport;
-use super::{Bus, Cast, Consumer};
+use super::{Backoff, Bus, Cast, Consumer, ReplyTo};
 use crate::model::Stamp;
 use crate::{Error, Kind, Result};
 
@@ -36,14 +42,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of the broker that the options name.
 pub struct AmqpBus {
-    env: Env,
-    transport: Transport,
-    tls: Tls,
+    dialer: Arc<Dialer>,
     exchange: String,
     topics: Vec<String>,
     durable: bool,
-    heartbeat: Duration,
-    /// One connection for casts, one for notifications: neither waits for the other.
+    replies: Replies,
+    /// One connection for requests and answers, one for notifications: neither waits for the other.
     casts: Mutex<Option<Publisher>>,
     notes: Mutex<Option<Publisher>>,
 }
@@ -55,21 +59,17 @@ impl AmqpBus {
         let transport = Transport::of(options)?;
         let ca_file = transport.ca_file.clone();
         let tls = Tls::new(TlsOptions { verify: true, ca_file, ca_option: "ssl_ca_file" });
+        let heartbeat = Duration::from_secs(options.heartbeat_timeout_threshold);
+        let dialer = Arc::new(Dialer { env, transport, tls, heartbeat });
         Ok(AmqpBus {
-            env,
-            transport,
-            tls,
+            replies: Replies::new(Arc::clone(&dialer)),
+            dialer,
             exchange: options.control_exchange.clone(),
             topics: options.topics.clone(),
             durable: options.amqp_durable_queues,
-            heartbeat: Duration::from_secs(options.heartbeat_timeout_threshold),
             casts: Mutex::default(),
             notes: Mutex::default(),
         })
-    }
-
-    async fn connect(&self) -> Result<Connection> {
-        Connection::open(&self.env, &self.tls, &self.transport, self.heartbeat).await
     }
 
     /// Publishes with the connection kept in `place`, or with a new one.
@@ -80,10 +80,13 @@ impl AmqpBus {
         let exchange = async {
             let mut publisher = match publisher {
                 Some(publisher) => publisher,
-                None => Publisher::over(self.connect().await?, &self.exchange, self.durable),
+                None => Publisher::over(self.dialer.connect().await?, &self.exchange, self.durable),
             };
             match &message {
-                Message::Cast { key, body } => publisher.publish_to(key, body).await?,
+                Message::Request { host, body, expires } => {
+                    publisher.publish_to(&format!("{TOPIC}.{host}"), body, *expires).await?;
+                }
+                Message::Answer { queue, body } => publisher.publish_straight(queue, body).await?,
                 Message::Note { keys, body } => {
                     for key in keys {
                         publisher.publish_kept(key, body).await?;
@@ -95,10 +98,47 @@ impl AmqpBus {
         *kept = Some(in_time(exchange).await?);
         Ok(())
     }
+
+    fn request(&self, cast: &Cast) -> Result<Vec<u8>> {
+        let now = Stamp(self.dialer.env.clock.now()).iso();
+        message::cast(cast, now.trim_end_matches("+00:00").to_owned())
+    }
+
+    /// Sends a call when the answer can come and the manager has a queue; until then `obstacle` says what is in the way.
+    async fn send_call(&self, host: &str, body: &[u8], until: Instant, obstacle: &mut Option<String>) -> Result<()> {
+        let mut backoff = Backoff::default();
+        loop {
+            self.replies.ready(obstacle).await;
+            let request = Message::Request { host, body, expires: Some(until - Instant::now()) };
+            match self.publish(&self.casts, request).await {
+                Err(error) if error.retry => *obstacle = Some(error.what),
+                sent => {
+                    *obstacle = None;
+                    return sent;
+                }
+            }
+            sleep(backoff.failed()).await;
+        }
+    }
+}
+
+/// The way to the broker.
+struct Dialer {
+    env: Env,
+    transport: Transport,
+    tls: Tls,
+    heartbeat: Duration,
+}
+
+impl Dialer {
+    async fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.env, &self.tls, &self.transport, self.heartbeat).await
+    }
 }
 
 enum Message<'a> {
-    Cast { key: String, body: &'a [u8] },
+    Request { host: &'a str, body: &'a [u8], expires: Option<Duration> },
+    Answer { queue: &'a str, body: &'a [u8] },
     Note { keys: Vec<String>, body: &'a [u8] },
 }
 
@@ -112,16 +152,39 @@ async fn in_time<T>(exchange: impl Future<Output = Result<T>>) -> Result<T> {
 #[async_trait]
 impl Bus for AmqpBus {
     async fn cast(&self, host: &str, cast: &Cast) -> Result<()> {
-        let now = Stamp(self.env.clock.now()).iso();
-        let body = message::cast(cast, now.trim_end_matches("+00:00").to_owned())?;
-        self.publish(&self.casts, Message::Cast { key: format!("{TOPIC}.{host}"), body: &body }).await
+        let body = self.request(cast)?;
+        self.publish(&self.casts, Message::Request { host, body: &body, expires: None }).await
+    }
+
+    async fn call(&self, host: &str, call: &Cast, limit: Duration) -> Result<Value> {
+        let reply_to = ReplyTo { queue: self.replies.queue.clone(), call: call.id.clone() };
+        let body = self.request(&Cast { reply_to: Some(reply_to), ..call.clone() })?;
+        let mut expected = self.replies.expect(&call.id);
+        let mut obstacle = None;
+        let until = Instant::now() + limit;
+        let answered = timeout_at(until, async {
+            self.send_call(host, &body, until, &mut obstacle).await?;
+            expected.answer().await
+        });
+        if let Ok(answer) = answered.await {
+            return answer;
+        }
+        let what = format!("{host} did not answer within {}s (option rpc_response_timeout)", limit.as_secs());
+        let unsent = obstacle.map(|why| format!("; it was not asked: {why}")).unwrap_or_default();
+        Err(Error::transient(Kind::Timeout, what + &unsent))
+    }
+
+    async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()> {
+        let unique = format!("{:032x}", self.dialer.env.rng.next_u64("amqp"));
+        let body = answer::answer(to, answer, &unique)?;
+        self.publish(&self.casts, Message::Answer { queue: &to.queue, body: &body }).await
     }
 
     async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
-        let unique = format!("{:016x}", self.env.rng.next_u64("amqp"));
+        let unique = format!("{:016x}", self.dialer.env.rng.next_u64("amqp"));
         let subscription =
             Subscription { exchange: &self.exchange, topic: TOPIC, host, unique: &unique, durable: self.durable };
-        let open = async { AmqpConsumer::open(self.connect().await?, subscription).await };
+        let open = async { AmqpConsumer::open(self.dialer.connect().await?, subscription).await };
         Ok(Box::new(in_time(open).await?))
     }
 

@@ -1,6 +1,7 @@
 //! A connection that publishes: what it needs is declared once, each message is confirmed before the next.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use amq_protocol::frame::AMQPFrame;
 use amq_protocol::protocol::{AMQPClass, basic};
@@ -21,6 +22,15 @@ pub(super) struct Publisher {
     published: u64,
 }
 
+/// Where a message goes.
+struct Envelope<'a> {
+    exchange: &'a str,
+    key: &'a str,
+    /// Whether to hear of it if it goes nowhere.
+    mandatory: bool,
+    expires: Option<Duration>,
+}
+
 impl Publisher {
     pub fn over(connection: Connection, exchange: &str, durable: bool) -> Publisher {
         let exchange = exchange.to_owned();
@@ -35,17 +45,25 @@ impl Publisher {
             methods.push(lasting_queue(key, self.durable)?);
             methods.push(binding(key, &self.exchange, key)?);
         }
-        self.publish(methods, key, body, false).await?;
+        let (exchange, expires) = (self.exchange.clone(), None);
+        self.publish(methods, Envelope { exchange: &exchange, key, mandatory: false, expires }, body).await?;
         self.declared.insert(key.to_owned());
         Ok(())
     }
 
-    /// Publishes to whoever has bound the key; `not_found` if nobody has.
-    pub async fn publish_to(&mut self, key: &str, body: &[u8]) -> Result<()> {
-        self.publish(Vec::new(), key, body, true).await
+    /// Publishes to whoever has bound the key; `not_found` if nobody has. Nobody is given it later than `expires` says.
+    pub async fn publish_to(&mut self, key: &str, body: &[u8], expires: Option<Duration>) -> Result<()> {
+        let exchange = self.exchange.clone();
+        self.publish(Vec::new(), Envelope { exchange: &exchange, key, mandatory: true, expires }, body).await
     }
 
-    async fn publish(&mut self, mut methods: Vec<AMQPClass>, key: &str, body: &[u8], mandatory: bool) -> Result<()> {
+    /// Publishes to the queue of that name; `not_found` if there is none.
+    pub async fn publish_straight(&mut self, queue: &str, body: &[u8]) -> Result<()> {
+        let to = Envelope { exchange: "", key: queue, mandatory: true, expires: None };
+        self.publish(Vec::new(), to, body).await
+    }
+
+    async fn publish(&mut self, mut methods: Vec<AMQPClass>, to: Envelope<'_>, body: &[u8]) -> Result<()> {
         if !self.confirms {
             methods.extend([topic_exchange(&self.exchange, self.durable)?, confirms()]);
         }
@@ -54,18 +72,21 @@ impl Publisher {
             self.confirms = true;
         }
         let publish = basic::AMQPMethod::Publish(basic::Publish {
-            exchange: short("the exchange", &self.exchange)?,
-            routing_key: short("the routing key", key)?,
-            mandatory,
+            exchange: short("the exchange", to.exchange)?,
+            routing_key: short("the routing key", to.key)?,
+            mandatory: to.mandatory,
             immediate: false,
         });
         // As oslo.messaging sends them; delivery mode 2 is persistent.
-        let properties = basic::AMQPProperties::default()
+        let mut properties = basic::AMQPProperties::default()
             .with_content_type("application/json".into())
             .with_content_encoding("utf-8".into())
             .with_headers(FieldTable::default())
             .with_delivery_mode(2)
             .with_priority(0);
+        if let Some(expires) = to.expires {
+            properties = properties.with_expiration(short("the expiration", expires.as_millis().to_string())?);
+        }
         let frames = content(CHANNEL, AMQPClass::Basic(publish), properties, body, self.connection.frame_max);
         self.connection.send(&frames).await?;
         self.published += 1;

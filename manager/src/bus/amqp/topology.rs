@@ -6,7 +6,7 @@ use amq_protocol::types::{AMQPValue, FieldTable};
 use super::frames::short;
 use crate::Result;
 
-/// Milliseconds that a fan-out queue outlives its consumer (`rabbit_transient_queues_ttl`).
+/// Milliseconds that a fan-out or reply queue outlives its consumer (`rabbit_transient_queues_ttl`).
 const TRANSIENT_MS: i32 = 1_800_000;
 
 /// The exchange that requests and notifications go through.
@@ -37,11 +37,21 @@ pub(super) fn lasting_queue(name: &str, durable: bool) -> Result<AMQPClass> {
     queue_of(name, durable, false, FieldTable::default())
 }
 
-/// A queue that is its consumer's own.
+/// A queue that is its consumer's own, and goes with it.
 pub(super) fn passing_queue(name: &str) -> Result<AMQPClass> {
+    queue_of(name, false, true, expiring())
+}
+
+/// A queue for the answers to a process's calls, which it finds again after its connection broke. The default exchange
+/// serves it: nothing is bound.
+pub(super) fn reply_queue(name: &str) -> Result<AMQPClass> {
+    queue_of(name, false, false, expiring())
+}
+
+fn expiring() -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRANSIENT_MS));
-    queue_of(name, false, true, arguments)
+    arguments
 }
 
 fn queue_of(name: &str, durable: bool, auto_delete: bool, arguments: FieldTable) -> Result<AMQPClass> {

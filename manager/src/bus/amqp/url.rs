@@ -132,6 +132,19 @@ mod tests {
         check("rabbit://me:p@broker//?ssl=1", "broker:5671 me/p / true");
     }
 
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn without_tls_its_feature_is_named() {
+        for (name, value) in [("ssl", "true"), ("transport_url", "rabbit://me:open-sesame@broker//?ssl=1")] {
+            let mut options = Options::default();
+            options.set(name, value).expect("it is an option");
+            let said = Transport::of(&options).expect_err("no TLS is built in").to_string();
+            let expected =
+                "invalid_config: option transport_url: TLS is not built in (cargo feature `tls` of clinker-manager)";
+            assert!(said.starts_with(expected) && !said.contains("sesame"), "{said}");
+        }
+    }
+
     #[test]
     fn a_wrong_url_is_refused_without_being_shown() {
         check("broker", "not a URL");
