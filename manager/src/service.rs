@@ -312,6 +312,15 @@ impl Service {
                     let work = export::export_record(&manager, &drivers, &cast.backup_id);
                     calls::answer(&manager, &cast, "export_record", work).await;
                 }
+                Method::CheckSupportToForceDelete => {
+                    // Every driver here can: nothing of a backup is needed to remove what it left.
+                    let can = async { Ok(Value::Bool(true)) };
+                    calls::answer(&manager, &cast, "check_support_to_force_delete", can).await;
+                }
+                Method::Unknown => {
+                    let none = async { Err(Error::new(Kind::Unsupported, "no such method with these arguments")) };
+                    calls::answer(&manager, &cast, "call", none).await;
+                }
                 Method::ImportRecord => import::import_record(&manager, &drivers, &cast).await,
                 Method::ResetStatus { .. } => {}
             }

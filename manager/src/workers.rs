@@ -83,7 +83,9 @@ pub(crate) async fn take(manager: &Manager, cast: &Cast) -> Result<Taken> {
         Method::CreateBackup | Method::ImportRecord => Operation::Create,
         Method::RestoreBackup => Operation::Restore,
         Method::DeleteBackup => Operation::Delete,
-        Method::ResetStatus { .. } | Method::ExportRecord => return Ok(Taken::Unrecorded),
+        Method::ResetStatus { .. } | Method::ExportRecord | Method::CheckSupportToForceDelete | Method::Unknown => {
+            return Ok(Taken::Unrecorded);
+        }
     };
     if is_alone(manager) {
         return Ok(Taken::Unrecorded);

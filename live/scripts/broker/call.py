@@ -1,4 +1,5 @@
-"""An RPC client of oslo.messaging: calls export_record of each BACKUP, and prints one line of JSON for each answer.
+"""An RPC client of oslo.messaging: calls export_record of each BACKUP, then a method without arguments and one that no
+manager has, and prints one line of JSON for each answer.
 
     call.py URL EXCHANGE SERVER SECONDS BACKUP...
 
@@ -23,9 +24,10 @@ def main(url, exchange, server, seconds, *backups):
     target = oslo_messaging.Target(exchange=exchange, topic="cinder-backup", server=server, version="2.4")
     client = oslo_messaging.get_rpc_client(transport, target, timeout=float(seconds))
     print("ready", importlib.metadata.version("oslo.messaging"), file=sys.stderr, flush=True)
-    for backup in backups:
+    calls = [("export_record", {"backup_id": backup}) for backup in backups]
+    for method, args in calls + [("check_support_to_force_delete", {}), ("frobnicate", {})]:
         try:
-            said = {"answer": client.call(CONTEXT, "export_record", backup_id=backup)}
+            said = {"answer": client.call(CONTEXT, method, **args)}
         except oslo_messaging.RemoteError as error:
             said = {"raised": error.exc_type, "text": error.value}
         except oslo_messaging.MessagingTimeout:

@@ -58,10 +58,15 @@ async fn asked_by_oslo(env: &Env, venv: &Path, url: &str) -> Result<Vec<Row>> {
     let own = own.context("export the record ourselves")?;
     let args = [url, EXCHANGE, HOST, "20", fixture.backup_id(), UNKNOWN];
     let mut client = Script::start(venv, "call.py", &args).await?;
-    let said = client.take(2).await?;
+    let said = client.take(4).await?;
     client.end().await?;
     let none = Value::Null;
-    let (answer, raised) = (said.first().unwrap_or(&none), said.get(1).unwrap_or(&none));
+    let of = |number: usize| said.get(number).unwrap_or(&none);
+    let answer = of(0);
+    let raised = |number| {
+        let text = |name: &str| of(number)[name].as_str().unwrap_or("?").to_owned();
+        format!("{}: {}", text("raised"), text("text"))
+    };
     let record: Option<Record> = serde_json::from_value(answer["answer"].clone()).ok();
     let id = |record: &Record| {
         let id = decode(&record.backup_url).ok().and_then(|fields| fields["id"].as_str().map(str::to_owned));
@@ -82,7 +87,13 @@ async fn asked_by_oslo(env: &Env, venv: &Path, url: &str) -> Result<Vec<Row>> {
         Row::of(
             "oslo's client asks our manager for the record of a backup that is not there",
             unknown_to(&unknown),
-            format!("{}: {}", raised["raised"].as_str().unwrap_or("?"), raised["text"].as_str().unwrap_or("?")),
+            raised(1),
+        ),
+        Row::of("… whether it can force delete", "true", of(2)["answer"].to_string()),
+        Row::of(
+            "… for a method that it does not have",
+            "BackupOperationError: unsupported: call: no such method with these arguments",
+            raised(3),
         ),
     ])
 }

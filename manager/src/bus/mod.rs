@@ -83,6 +83,11 @@ pub enum Method {
     ExportRecord,
     /// The record is in the database.
     ImportRecord,
+    /// A question about the driver, not about a backup.
+    CheckSupportToForceDelete,
+    /// A call of something that no manager does: its caller is told so.
+    #[serde(skip)]
+    Unknown,
 }
 
 /// The caller as a message carries it. The token is the caller's own and prints nowhere.

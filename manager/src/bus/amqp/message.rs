@@ -132,13 +132,20 @@ pub(super) fn read_cast(body: &[u8]) -> Result<Cast> {
     let backup_id = args.remove("backup_id").and_then(|id| id.as_str().map(str::to_owned));
     let name = inner["method"].as_str().ok_or_else(|| bad("no method"))?;
     let method = if args.is_empty() { json!(name) } else { json!({ name: args }) };
-    let method: Method = serde_json::from_value(method).map_err(|_| bad("no method of ours"))?;
+    let known = serde_json::from_value(method).ok();
+    let known = known.filter(|method| backup_id.is_some() || *method == Method::CheckSupportToForceDelete);
     let text = |name: &str| inner[format!("{CONTEXT}{name}")].as_str().map(str::to_owned);
     let word = |name: &str| inner[name].as_str().map(str::to_owned);
+    let reply_to = word("_reply_q").zip(word("_msg_id")).map(|(queue, call)| ReplyTo { queue, call });
+    let method = match known {
+        Some(method) => method,
+        None if reply_to.is_some() => Method::Unknown,
+        None => return Err(bad("no method of ours, or no backup_id")),
+    };
     let catalog = Some(&inner[format!("{CONTEXT}service_catalog")]).filter(|catalog| !catalog.is_null());
     Ok(Cast {
         id: inner["_unique_id"].as_str().ok_or_else(|| bad("no _unique_id"))?.to_owned(),
-        backup_id: backup_id.ok_or_else(|| bad("no backup_id"))?,
+        backup_id: backup_id.unwrap_or_default(),
         context: CallerContext {
             user_id: text("user_id").unwrap_or_default(),
             project_id: text("project_id").unwrap_or_default(),
@@ -147,7 +154,7 @@ pub(super) fn read_cast(body: &[u8]) -> Result<Cast> {
                 .map_err(|_| bad("a catalog of another form"))?,
         },
         method,
-        reply_to: word("_reply_q").zip(word("_msg_id")).map(|(queue, call)| ReplyTo { queue, call }),
+        reply_to,
     })
 }
 
@@ -208,5 +215,40 @@ impl Formatter for Python {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(message: &Value, expected: &str) {
+        let said = match read_cast(&enveloped(message).expect("it is JSON")) {
+            Ok(cast) => format!("{:?} of {:?} by {:?}", cast.method, cast.backup_id, cast.context.user_id),
+            Err(error) => error.what,
+        };
+        assert_eq!(said, expected, "{message}");
+    }
+
+    #[test]
+    fn what_another_client_sends_is_read_and_its_calls_of_nothing_are_known_for_such() {
+        let of =
+            |method: &str, args: Value| json!({ "method": method, "args": args, "version": "2.4", "_unique_id": "u" });
+        let call = |method: &str, args: Value| {
+            let mut message = of(method, args);
+            for (name, value) in [("_msg_id", "m"), ("_reply_q", "reply_1"), ("_context_user_id", "me")] {
+                message[name] = json!(value);
+            }
+            message
+        };
+        let backup = || json!({ "backup_id": "b" });
+        check(&call("export_record", backup()), r#"ExportRecord of "b" by "me""#);
+        check(&call("check_support_to_force_delete", json!({})), r#"CheckSupportToForceDelete of "" by "me""#);
+        check(&call("frobnicate", backup()), r#"Unknown of "b" by "me""#);
+        check(&call("export_record", json!({ "backup": {} })), r#"Unknown of "" by "me""#);
+        check(&of("export_record", backup()), r#"ExportRecord of "b" by """#);
+        let dropped = "a message that is no request: no method of ours, or no backup_id";
+        check(&of("frobnicate", backup()), dropped);
+        check(&of("delete_backup", json!({})), dropped);
     }
 }
