@@ -1,6 +1,7 @@
 //! What the API and the scheduler do before the RPC: check, choose a host by liveness, change the status, cast.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clinker_drivers::{Options, RequestContext};
 use clinker_env::Env;
@@ -13,6 +14,7 @@ use crate::db::{
     ApiRequest, Call, CreateRequest, Db, Deleted, HostChoice, Outgoing, RestoreTarget, Sender, ServiceView, ask, typed,
 };
 use crate::model::{BackupRow, BackupStatus, VolumeRow};
+use crate::quota::Limits;
 use crate::{Result, outbox};
 
 /// The backup API on one host.
@@ -22,6 +24,10 @@ pub struct Api {
     service_down_time: u64,
     /// `backup_use_same_host`
     same_host: bool,
+    pub(crate) limits: Limits,
+    /// Nanoseconds.
+    pub(crate) message_ttl: u64,
+    pub(crate) message_reap_interval: Duration,
     db: Arc<dyn Db>,
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
@@ -54,6 +60,9 @@ impl Api {
             host: host.to_owned(),
             service_down_time,
             same_host: options.backup_use_same_host,
+            limits: Limits { backups: options.quota_backups, gigabytes: options.quota_backup_gigabytes },
+            message_ttl: options.message_ttl.saturating_mul(1_000_000_000),
+            message_reap_interval: Duration::from_secs(options.message_reap_interval),
             db,
             bus,
             published: Notify::new(),
@@ -75,6 +84,7 @@ impl Api {
             force: new.force,
             snapshot_id: new.snapshot_id,
             availability_zone: new.availability_zone,
+            limits: self.limits,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };
         self.request(call, context, Method::CreateBackup).await
@@ -140,7 +150,7 @@ impl Api {
     pub async fn deliver(&self) {
         let (db, bus) = (self.db.as_ref(), self.bus.as_ref());
         let outbox = outbox::deliver(db, bus, &self.env, &self.host, &self.published);
-        tokio::join!(biased; outbox, self.casts.deliver(db, bus));
+        tokio::join!(biased; outbox, self.casts.deliver(db, bus), self.reap_messages());
     }
 
     /// Check, status change and cast in one transaction, then the cast goes out.
