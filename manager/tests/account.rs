@@ -95,8 +95,8 @@ async fn a_row_that_is_forgotten_counts_no_more_and_an_import_counts_again() {
     assert_eq!(in_use(&mut database, "project"), (1, 9));
 }
 
-/// A create asked for through the API, and its end.
-fn fails(database: &mut Database, id: &str, volume: &str, error: &str) {
+/// A create asked for through the API, and begun.
+fn begins(database: &mut Database, id: &str, volume: &str) {
     let sender = Sender { host: "api".into(), process: "one".into() };
     let cast = format!("cast-of-{id}");
     let request = Call::ApiCreate { request: create(id, volume), choice: first_host() };
@@ -104,7 +104,11 @@ fn fails(database: &mut Database, id: &str, volume: &str, error: &str) {
     let asked = ApiRequest { sender, cast: cast.clone(), user_id, project_id, method, request };
     database.call(Call::ApiStarted { sender: asked.sender.clone() });
     database.call(Call::Api(Box::new(asked)));
+    database.call(Call::CastsSent { ids: vec![cast.clone()] });
     begin(database, id, &cast);
+}
+
+fn fails(database: &mut Database, id: &str, error: &str) {
     database.call(Call::OpFinish(Finish {
         operation: Operation::Create,
         backup_id: id.into(),
@@ -131,7 +135,8 @@ fn begin(database: &mut Database, id: &str, cast: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_failed_request_is_told_of_once_without_its_reason() {
     let mut database = ready();
-    fails(&mut database, "a", "v1", "auth: backup: swift refused user alice with password open-sesame");
+    begins(&mut database, "a", "v1");
+    fails(&mut database, "a", "auth: backup: swift refused user alice with password open-sesame");
     let told = messages(&mut database, DAY);
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].event_id, "VOLUME_VOLUME_BACKUP_013_020");
@@ -145,9 +150,11 @@ async fn a_failed_request_is_told_of_once_without_its_reason() {
 #[tokio::test(start_paused = true)]
 async fn a_message_expires_and_is_removed() {
     let mut database = ready();
-    fails(&mut database, "a", "v1", "quota: backup: full");
+    begins(&mut database, "a", "v1");
+    begins(&mut database, "b", "v2");
+    fails(&mut database, "a", "quota: backup: full");
     tokio::time::advance(Duration::from_secs(86_401)).await;
-    fails(&mut database, "b", "v2", "timeout: attach_volume: volume did not answer");
+    fails(&mut database, "b", "timeout: attach_volume: volume did not answer");
     let shown: Vec<String> = messages(&mut database, DAY).into_iter().map(|row| row.resource_uuid).collect();
     assert_eq!(shown, ["b"]);
     assert_eq!(messages(&mut database, 2 * DAY).len(), 2);
@@ -161,24 +168,14 @@ async fn a_message_expires_and_is_removed() {
 #[tokio::test(start_paused = true)]
 async fn an_operation_that_takes_hours_still_names_its_request() {
     let mut database = ready();
-    let sender = Sender { host: "api".into(), process: "one".into() };
-    let request = Call::ApiCreate { request: create("a", "v1"), choice: first_host() };
-    let (user_id, project_id, method) = ("user".into(), "project".into(), Method::CreateBackup);
-    let cast = "cast-of-a".to_owned();
-    let asked = ApiRequest { sender: sender.clone(), cast, user_id, project_id, method, request };
-    database.call(Call::ApiStarted { sender });
-    database.call(Call::Api(Box::new(asked)));
-    database.call(Call::CastsSent { ids: vec!["cast-of-a".into()] });
-    begin(&mut database, "a", "cast-of-a");
+    begins(&mut database, "a", "v1");
     // Long enough for the sweep, which the next transactions make.
     for volume in ["v2", "v3"] {
         tokio::time::advance(Duration::from_secs(7200)).await;
         let status = VolumeStatus::InUse;
         database.call(Call::VolumeSetStatus { volume_id: volume.into(), status });
     }
-    let (operation, host) = (Operation::Create, "h1".to_owned());
-    let error = Some("service_down: backup: the driver is not initialised".to_owned());
-    database.call(Call::OpFinish(Finish { operation, backup_id: "a".into(), host, error, object_count: 0 }));
+    fails(&mut database, "a", "service_down: backup: the driver is not initialised");
     let told = messages(&mut database, DAY);
     assert_eq!(told[0].request_id.as_deref(), Some("req-cast-of-a"));
     assert_eq!(told[0].event_id, "VOLUME_VOLUME_BACKUP_013_018");
