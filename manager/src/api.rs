@@ -14,6 +14,7 @@ use crate::db::{
     ApiRequest, Call, CreateRequest, Db, Deleted, HostChoice, Outgoing, RestoreTarget, Sender, ServiceView, ask, typed,
 };
 use crate::model::{BackupRow, BackupStatus, VolumeRow};
+use crate::quota::Limits;
 use crate::{Result, outbox};
 
 /// The backup API on one host.
@@ -24,6 +25,10 @@ pub struct Api {
     rpc_response_timeout: Duration,
     /// `backup_use_same_host`
     same_host: bool,
+    pub(crate) limits: Limits,
+    /// Nanoseconds.
+    pub(crate) message_ttl: u64,
+    pub(crate) message_reap_interval: Duration,
     db: Arc<dyn Db>,
     bus: Arc<dyn Bus>,
     /// Wakes the outbox.
@@ -57,6 +62,9 @@ impl Api {
             service_down_time,
             rpc_response_timeout: Duration::from_secs(options.rpc_response_timeout),
             same_host: options.backup_use_same_host,
+            limits: Limits { backups: options.quota_backups, gigabytes: options.quota_backup_gigabytes },
+            message_ttl: options.message_ttl.saturating_mul(1_000_000_000),
+            message_reap_interval: Duration::from_secs(options.message_reap_interval),
             db,
             bus,
             published: Notify::new(),
@@ -78,6 +86,7 @@ impl Api {
             force: new.force,
             snapshot_id: new.snapshot_id,
             availability_zone: new.availability_zone,
+            limits: self.limits,
         };
         let call = Call::ApiCreate { request, choice: self.choice() };
         self.request(call, context, Method::CreateBackup).await
@@ -143,7 +152,7 @@ impl Api {
     pub async fn deliver(&self) {
         let (db, bus) = (self.db.as_ref(), self.bus.as_ref());
         let outbox = outbox::deliver(db, bus, &self.env, &self.host, &self.published);
-        tokio::join!(biased; outbox, self.casts.deliver(db, bus));
+        tokio::join!(biased; outbox, self.casts.deliver(db, bus), self.reap_messages());
     }
 
     /// Check, status change and cast in one transaction, then the cast goes out.

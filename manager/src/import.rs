@@ -33,7 +33,7 @@ impl Api {
             return Err(error.during("import_record"));
         }
         let (user_id, project_id) = (context.user_id.clone(), context.project_id.clone());
-        let request = ImportRequest { backup_id, size, user_id, project_id, record };
+        let request = ImportRequest { backup_id, size, user_id, project_id, record, limits: self.limits };
         let call = Call::Record(RecordCall::ApiImport { request, choice: self.choice() });
         self.request(call, context, Method::ImportRecord).await
     }

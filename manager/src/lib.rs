@@ -5,6 +5,7 @@
 //! The outside is reached through [`clinker_env::Env`] and the ports [`db::Db`], [`bus::Bus`], [`volumes::Volumes`] and
 //! [`service::DriverFactory`]; nothing here knows of simulation.
 
+mod account;
 pub mod api;
 mod attachments;
 pub mod bus;
@@ -17,11 +18,13 @@ mod delete;
 mod export;
 mod import;
 pub mod lifecycle;
+pub mod messages;
 pub mod model;
 pub mod notify;
 mod operation;
 mod outbox;
 pub mod placement;
+pub mod quota;
 pub mod record;
 mod reset;
 mod restore;

@@ -101,6 +101,11 @@ options! {
     backup_name_template: String = text("backup-%s"), NotEmpty, "template of a backup's derived name";
     quota_backups: i64 = 10, Min(-1), "backups per project; -1 = unlimited";
     quota_backup_gigabytes: i64 = 1000, Min(-1), "GiB of backups per project; -1 = unlimited";
+    reservation_expire: u64 = 86_400, Any, "taken without effect: usage is counted from the rows, so no reservation is left behind";
+    until_refresh: u64 = 0, Any, "taken without effect: usage is never out of date";
+    max_age: u64 = 0, Any, "taken without effect: usage is never out of date";
+    message_ttl: u64 = 2_592_000, Min(1), "seconds for which a user message is kept";
+    message_reap_interval: u64 = 86_400, Min(1), "seconds between removals of user messages that are older";
     // message bus
     transport_url: Option<Secret> = None, Any, "broker and credentials, rabbit://user:password@host:port/vhost; unset = guest on this machine";
     rpc_response_timeout: u64 = 60, Min(1), "seconds that a call waits for its answer; a manager gives its work for one up after as many";

@@ -28,6 +28,10 @@ pub fn render(history: &History) -> String {
             writeln!(out, "{}", line(&note, &mut names)).expect("a String takes every write");
         }
     }
+    let account = crate::account::lines(history, &mut names);
+    if !account.is_empty() {
+        write!(out, "\naccount\n{}\n", account.join("\n")).expect("a String takes every write");
+    }
     out
 }
 
@@ -49,7 +53,7 @@ fn line(note: &Note<'_>, names: &mut Names<'_>) -> String {
 }
 
 /// `backup#1`, `volume#1` … by first appearance over the whole file.
-struct Names<'h> {
+pub(crate) struct Names<'h> {
     volumes: BTreeSet<&'h str>,
     backups: BTreeSet<&'h str>,
     given: BTreeMap<String, String>,
@@ -68,7 +72,7 @@ impl<'h> Names<'h> {
         Names { volumes, backups, given: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
-    fn object(&mut self, kind: &'static str, id: &str) -> String {
+    pub(crate) fn object(&mut self, kind: &'static str, id: &str) -> String {
         if let Some(name) = self.given.get(id) {
             return name.clone();
         }
@@ -80,7 +84,7 @@ impl<'h> Names<'h> {
     }
 
     /// A reason in quotes, with ids renamed and 14-digit stamps hidden.
-    fn quoted(&mut self, reason: &str) -> String {
+    pub(crate) fn quoted(&mut self, reason: &str) -> String {
         let mut out = String::from("\"");
         let mut rest = reason;
         while let Some(first) = rest.chars().next() {

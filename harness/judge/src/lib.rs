@@ -4,6 +4,7 @@
 //! [`services`] (the state function) and [`attempts`] (calls of the driver at start-up). No I/O, no clock, no engine,
 //! nothing of the service under test lives here: its rules are written down a second time on purpose.
 
+mod account;
 pub mod attempts;
 pub mod checkers;
 pub mod clock;

@@ -94,7 +94,7 @@ impl Script {
 
     pub fn step(self, refused: Option<&str>, step: Step) -> Script {
         let refused = refused.map(str::to_owned);
-        self.plan(|plan| plan.steps.push(PlannedStep { at: None, refused, maybe: false, step }))
+        self.plan(|plan| plan.steps.push(PlannedStep { at: None, refused, maybe: false, beside: false, step }))
     }
 
     /// Sets the clock to `ms` after the start.

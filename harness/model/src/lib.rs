@@ -3,6 +3,7 @@
 //! Start with [`scenario::Scenario`] (the file a user writes), then [`plan::Plan`] (with every choice made) and
 //! [`history::Record`] (what a run leaves behind). No I/O, no clock, no engine lives here.
 
+pub mod account;
 pub mod fault;
 pub mod history;
 pub mod journal;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::{Messages, Quota};
 use crate::record::{Export, Import};
 use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Snapshot, Write};
 use crate::{ByteSize, Fault, Span};
@@ -147,6 +148,9 @@ pub struct PlannedStep {
     /// Whether the API may refuse it as well.
     #[serde(default)]
     pub maybe: bool,
+    /// Whether it is asked for together with the step before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
     pub step: Step,
 }
 
@@ -167,6 +171,8 @@ pub enum Step {
     Forget(OfBackup),
     Snapshot(Snapshot),
     ServiceList(ServiceList),
+    Quota(Quota),
+    Messages(Messages),
 }
 
 impl Step {
@@ -184,6 +190,8 @@ impl Step {
             Step::Forget(_) => "forget",
             Step::Snapshot(_) => "snapshot",
             Step::ServiceList(_) => "service_list",
+            Step::Quota(_) => "quota",
+            Step::Messages(_) => "messages",
         }
     }
 }

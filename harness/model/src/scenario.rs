@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::{Messages, Quota};
 use crate::fault::{self, Fault};
 use crate::plan::Step;
 use crate::record::{Export, Import};
@@ -149,6 +150,9 @@ pub struct StepEntry {
     /// Whether the API may refuse it as well.
     #[serde(default)]
     pub maybe: bool,
+    /// Whether it is asked for together with the step before it, not after that.
+    #[serde(default)]
+    pub beside: bool,
     pub create: Option<Create>,
     pub restore: Option<Restore>,
     pub delete: Option<OfBackup>,
@@ -161,6 +165,8 @@ pub struct StepEntry {
     pub forget: Option<OfBackup>,
     pub snapshot: Option<Snapshot>,
     pub service_list: Option<ServiceList>,
+    pub quota: Option<Quota>,
+    pub messages: Option<Messages>,
 }
 
 /// A request for a backup.
@@ -256,6 +262,9 @@ pub struct Expect {
     pub reason: BTreeMap<String, String>,
     /// How many objects of a backup the store holds at the end, the metadata and the hash list among them.
     pub objects: BTreeMap<String, u64>,
+    /// What the user was told about each backup: `013_018` is action and detail.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub messages: BTreeMap<String, Vec<String>>,
     /// When the initialisation attempts of `backup-host-1` start, exactly.
     pub attempts: Vec<Span>,
     /// Checkers that must have applied (not merely passed for want of anything to check).
@@ -338,6 +347,8 @@ impl StepEntry {
             self.forget.clone().map(Step::Forget),
             self.snapshot.clone().map(Step::Snapshot),
             self.service_list.clone().map(Step::ServiceList),
+            self.quota.clone().map(Step::Quota),
+            self.messages.clone().map(Step::Messages),
         ];
         kinds.into_iter().flatten().collect()
     }

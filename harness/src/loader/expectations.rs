@@ -31,6 +31,13 @@ impl Checker<'_> {
         for name in expect.objects.keys() {
             self.known(&["expect", "objects", name], "backup", name, &backups);
         }
+        for (name, told) in &expect.messages {
+            let path = ["expect", "messages", name];
+            self.known(&path, "backup", name, &backups);
+            if let Some(wrong) = told.iter().find(|pair| !is_message(pair)) {
+                self.wrong(&path, format!("`{wrong}` is not action and detail of a message, as in `013_018`"));
+            }
+        }
         let volumes = volumes(self.scenario);
         for (name, status) in &expect.volume {
             self.known(&["expect", "volume", name], "volume", name, &volumes);
@@ -64,6 +71,12 @@ impl Checker<'_> {
             self.wrong(&["end"], format!("`end` {end} is before something asked for at {latest}"));
         }
     }
+}
+
+/// `013_018`: action and detail.
+fn is_message(pair: &str) -> bool {
+    let number = |text: &str| text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    pair.split_once('_').is_some_and(|(action, detail)| number(action) && number(detail))
 }
 
 fn backups(scenario: &Scenario) -> Vec<&str> {

@@ -131,7 +131,8 @@ fn steps(scenario: &Scenario) -> Result<Vec<PlannedStep>> {
     let planned = scenario.steps.iter().enumerate().map(|(index, entry)| {
         let mut kinds = entry.kinds();
         ensure!(kinds.len() == 1, "step {index} has {} kinds instead of one", kinds.len());
-        Ok(PlannedStep { at: entry.at, refused: entry.refused.clone(), maybe: entry.maybe, step: kinds.remove(0) })
+        let (at, maybe, beside) = (entry.at, entry.maybe, entry.beside);
+        Ok(PlannedStep { at, refused: entry.refused.clone(), maybe, beside, step: kinds.remove(0) })
     });
     planned.collect()
 }

@@ -28,6 +28,11 @@ impl Checker<'_> {
         let mut last = None;
         for (index, (entry, kinds)) in scenario.steps.iter().zip(&kinds).enumerate() {
             let index = index.to_string();
+            if entry.beside && (index == "0" || entry.at.is_some()) {
+                let message =
+                    "`beside` is for a step that is asked for together with the one before it: it has no `at`";
+                self.wrong(&["do", &index, "beside"], message);
+            }
             if let Some(at) = entry.at {
                 if last.is_some_and(|last| at < last) {
                     self.wrong(
@@ -83,7 +88,7 @@ impl Checker<'_> {
                 self.known(&path, "status for `reset_status`", &reset.status, &["available", "error"]);
             }
             Step::Write(write) if write.len.0 == 0 => self.wrong(&["do", index, "write", "len"], "`len` is at least 1"),
-            Step::Write(_) | Step::ServiceList(_) => {}
+            Step::Write(_) | Step::ServiceList(_) | Step::Quota(_) | Step::Messages(_) => {}
             Step::Set(set) => self.set(index, set, names),
             Step::Snapshot(snapshot) => drop(names.snapshots.insert(&snapshot.name)),
             Step::Forget(of) => self.created(&path, &of.backup, names),

@@ -309,7 +309,18 @@ fn the_reference_lists_every_fault_check_step_and_preset() {
     for checker in clinker_judge::CHECKERS {
         assert_eq!(rows("Checks", checker.name), 1, "check {}", checker.name);
     }
-    for step in ["create", "restore", "delete", "force_delete", "reset_status", "write", "set", "service_list"] {
+    for step in [
+        "create",
+        "restore",
+        "delete",
+        "force_delete",
+        "reset_status",
+        "write",
+        "set",
+        "service_list",
+        "quota",
+        "messages",
+    ] {
         assert_eq!(rows("Steps", step), 1, "step {step}");
     }
     for name in presets::names() {

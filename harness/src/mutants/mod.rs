@@ -2,6 +2,7 @@
 //!
 //! A mutant substitutes one decision of the service or wraps one of its ports; there is no third way.
 
+mod account;
 mod blocking;
 mod calls;
 mod crash;
@@ -48,7 +49,7 @@ impl Mutant {
 
 /// Every mutant.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    MUTANTS.iter().chain(timing_table::TIMING)
+    MUTANTS.iter().chain(account::ACCOUNT).chain(timing_table::TIMING)
 }
 
 /// Those of operations, integrity and secrets.

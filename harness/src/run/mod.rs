@@ -27,6 +27,7 @@ use clinker_env::Env;
 use clinker_manager::bus::Bus;
 use clinker_manager::db::Db;
 use clinker_manager::lifecycle::{self, Lifecycle};
+use clinker_manager::messages::{self, UserMessages};
 use clinker_manager::placement::{self, Placement};
 use clinker_manager::state::{Ages, Monotonic};
 use clinker_manager::transitions::{Section5, Transitions};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
     /// The clock on which the database takes ages.
     pub ages: Arc<dyn Ages>,
+    /// Who is told what of failures.
+    pub messages: Arc<dyn UserMessages>,
     /// Wraps the environment of the backup hosts.
     pub env: fn(Env) -> Env,
 }
@@ -76,6 +79,7 @@ impl Default for Parts {
             bus: |bus| bus,
             db: |db| db,
             ages: Arc::new(Monotonic),
+            messages: Arc::new(messages::Production),
             env: |env| env,
         }
     }

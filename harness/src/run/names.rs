@@ -54,7 +54,8 @@ impl Names {
             Step::Export(export) => &export.backup,
             Step::ResetStatus(reset) => &reset.backup,
             Step::Import(_) | Step::Snapshot(_) => return false,
-            Step::Create(_) | Step::Write(_) | Step::Set(_) | Step::ServiceList(_) => return false,
+            Step::Create(_) | Step::Write(_) | Step::Set(_) => return false,
+            Step::ServiceList(_) | Step::Quota(_) | Step::Messages(_) => return false,
         };
         self.lost.lock().expect("no panic while the lock is held").contains(name)
     }

@@ -1,5 +1,6 @@
 //! How far the clients have come: they outlive the API's process.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ pub(super) struct Progress(Mutex<State>);
 #[derive(Default)]
 struct State {
     started: bool,
-    /// Steps that have ended, whatever way.
-    done: usize,
-    /// The step that waits for its answer.
-    under_way: bool,
+    /// How many steps somebody has begun.
+    begun: usize,
+    /// Those that wait for their answers: more than one, if they were asked for side by side.
+    under_way: BTreeSet<usize>,
 }
 
 impl Progress {
@@ -26,27 +27,24 @@ impl Progress {
         Instant::now().checked_sub(elapsed).unwrap_or_else(Instant::now)
     }
 
-    /// The first step that nobody has begun, or that nobody will ever answer.
+    /// The first step that nobody has begun.
     pub fn next(&self) -> usize {
-        self.state().done
+        self.state().begun
     }
 
-    /// Whether the API's process went away with a step; from here on that step counts as ended.
-    pub fn lost_step(&self) -> Option<usize> {
+    /// The steps with which the API's process went away; from here on they count as ended.
+    pub fn lost_steps(&self) -> BTreeSet<usize> {
+        std::mem::take(&mut self.state().under_way)
+    }
+
+    pub fn begin(&self, step: usize) {
         let mut state = self.state();
-        let lost = std::mem::take(&mut state.under_way).then_some(state.done);
-        state.done += usize::from(lost.is_some());
-        lost
+        state.begun = step + 1;
+        state.under_way.insert(step);
     }
 
-    pub fn begin(&self) {
-        self.state().under_way = true;
-    }
-
-    pub fn end(&self) {
-        let mut state = self.state();
-        state.under_way = false;
-        state.done += 1;
+    pub fn end(&self, step: usize) {
+        self.state().under_way.remove(&step);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

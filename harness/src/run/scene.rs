@@ -116,20 +116,20 @@ impl Scene {
     fn add_database(&self, world: &mut dyn World, parts: &Parts) -> Result<(), RunError> {
         let cell = Arc::clone(&self.store);
         let (transitions, placement) = (Arc::clone(&parts.transitions), Arc::clone(&parts.placement));
-        let ages = Arc::clone(&parts.ages);
+        let (ages, messages) = (Arc::clone(&parts.ages), Arc::clone(&parts.messages));
         let log: Arc<dyn CommitLog> = Arc::new(CommitRecorder(Arc::clone(&self.journal)));
         let plan = Arc::clone(&self.plan);
         let (zone, gate) = (default_zone(&self.options), world.gate(DB_HOST));
         add(world, DB_HOST, move |env| {
             let (cell, transitions, log, plan) =
                 (Arc::clone(&cell), Arc::clone(&transitions), Arc::clone(&log), Arc::clone(&plan));
-            let (placement, ages) = (Arc::clone(&placement), Arc::clone(&ages));
+            let (placement, ages, messages) = (Arc::clone(&placement), Arc::clone(&ages), Arc::clone(&messages));
             let (zone, gate) = (zone.clone(), gate.clone());
             async move {
                 if cell.get().is_none() {
                     let connection = rusqlite::Connection::open_in_memory()?;
                     let store = Store::open(connection, env.clone(), transitions, Some(log))?;
-                    let mut store = store.placing(placement).with_ages(ages);
+                    let mut store = store.placing(placement).with_ages(ages).telling(messages);
                     for volume in &plan.volumes {
                         store.apply(seed_request(&env, volume, plan.gib.0, &zone))?;
                     }
@@ -357,6 +357,7 @@ impl Scene {
                 ("backups", dump.backups),
                 ("volumes", dump.volumes),
                 ("snapshots", dump.snapshots),
+                ("messages", dump.messages),
             ] {
                 for row in rows {
                     let id = row["id"].as_str().unwrap_or_default().to_owned();

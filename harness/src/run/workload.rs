@@ -57,19 +57,34 @@ impl Workload {
 
     /// Does every step, then waits until all is at rest and every time that the plan speaks of has passed.
     async fn work(&self) {
-        if let Some(lost) = self.progress.lost_step() {
+        for lost in self.progress.lost_steps() {
             self.ask_after(lost).await;
         }
         for (number, planned) in self.plan.steps.iter().enumerate().skip(self.progress.next()) {
+            if planned.beside {
+                continue;
+            }
             self.wait_for_turn(number, planned).await;
-            self.progress.begin();
-            self.step(number, planned).await;
-            self.progress.end();
+            self.together(number).await;
         }
         for backup in self.names.backups() {
             self.wait_for_rest(&backup).await;
         }
         sleep_until(self.start + self.last_time()).await;
+    }
+
+    /// A step and those that are asked for beside it.
+    async fn together(&self, number: usize) {
+        let Some(planned) = self.plan.steps.get(number) else { return };
+        self.progress.begin(number);
+        match self.plan.steps.get(number + 1) {
+            Some(next) if next.beside => {
+                let others = Box::pin(self.together(number + 1));
+                tokio::join!(biased; self.step(number, planned), others);
+            }
+            _ => self.step(number, planned).await,
+        }
+        self.progress.end(number);
     }
 
     /// The API's process went away with a step: its outcome is unknown, but a backup that came of it is there to be found.
@@ -194,6 +209,8 @@ impl Workload {
                 let told = |view: &ServiceView| json!({ "id": view.row.id, "state": view.state });
                 Ok(json!({ "services": listed.iter().map(told).collect::<Vec<Value>>() }))
             }
+            Step::Quota(_) => Ok(json!(self.api.quotas(&self.context()).await?)),
+            Step::Messages(_) => Ok(json!({ "messages": self.api.messages(&self.context()).await? })),
             Step::Set(set) => {
                 if let Some(name) = &set.backup {
                     let status = backup_status(&set.status)?;

@@ -145,6 +145,7 @@ impl Database {
             force: false,
             snapshot_id: None,
             availability_zone: None,
+            limits: Default::default(),
         };
         let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());
         let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };

@@ -40,11 +40,12 @@ impl Tx<'_> {
                 return Err(Error::new(Kind::InvalidVolume, format!("volume is {status}, expected available")));
             }
         }
+        let size = snapshot.as_ref().map_or(volume.size, |snapshot| snapshot.size);
+        self.require_quota(&request.project_id, request.limits, size)?;
         let taken_at = snapshot.as_ref().map(|snapshot| snapshot.created_at);
         let parent = if request.incremental { Some(self.parent_for(&request, taken_at)?) } else { None };
         let host = self.choose(self.need_of_create(&request, &volume, parent.as_ref(), choice)?, choice)?;
         let parent = parent.map(|parent| parent.id);
-        let size = snapshot.as_ref().map_or(volume.size, |snapshot| snapshot.size);
         match snapshot {
             Some(snapshot) => self.seize_snapshot(snapshot)?,
             None => {
@@ -292,6 +293,7 @@ impl Tx<'_> {
             backups: self.select("SELECT * FROM backups ORDER BY created_at, id", [])?,
             volumes: self.select("SELECT * FROM volumes ORDER BY id", [])?,
             snapshots: self.select("SELECT * FROM snapshots ORDER BY id", [])?,
+            messages: self.select("SELECT * FROM messages ORDER BY at, id", [])?,
             outbox: count.first().map_or(json!(0), |row| row["n"].clone()).as_u64().unwrap_or(0),
         })
     }

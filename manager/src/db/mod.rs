@@ -2,6 +2,7 @@
 //!
 //! [`sqlite::Store`] executes calls; [`server`] and [`client`] carry them over the network as JSON lines.
 
+pub mod account;
 mod api;
 mod casts;
 mod cleanup;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
 use crate::notify::Attempt;
+use crate::quota::Limits;
 use crate::transitions::Case;
 use crate::{Error, Kind, Result};
 
@@ -125,6 +127,9 @@ pub enum Call {
 
     /// Export and import.
     Record(record::RecordCall),
+
+    /// What a project may see of itself.
+    Account(account::AccountCall),
 
     /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
     ApiWithdraw {
@@ -252,6 +257,7 @@ impl Call {
                 | Call::BackupGet { .. }
                 | Call::VolumeGet { .. }
                 | Call::Record(record::RecordCall::ApiExport { .. } | record::RecordCall::ExportBegin { .. })
+                | Call::Account(_)
                 | Call::Dump
         )
     }
@@ -270,6 +276,7 @@ impl Call {
             Call::ApiResetStatus { .. } => "api_reset_status",
             Call::Record(call) => call.name(),
             Call::Source(call) => call.name(),
+            Call::Account(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::Api(asked) => asked.request.name(),
             Call::ApiStarted { .. } => "api_started",
@@ -326,6 +333,8 @@ pub struct CreateRequest {
     /// The source, instead of the volume itself.
     pub snapshot_id: Option<String>,
     pub availability_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
 }
 
 /// Where a restore goes.
@@ -452,6 +461,8 @@ pub struct Dump {
     pub backups: Vec<Value>,
     pub volumes: Vec<Value>,
     pub snapshots: Vec<Value>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Value>,
     /// Notifications not delivered yet.
     pub outbox: u64,
 }

@@ -200,6 +200,7 @@ impl Tx<'_> {
         if case == Case::CreateOk {
             self.count_dependents_of_parent(backup)?;
         }
+        self.tell_user(case, operation, backup, reason.as_deref())?;
         if !was_open {
             return Ok(());
         }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::HostChoice;
 use super::sqlite::{Tx, sql, to_json};
 use crate::model::{BackupRow, BackupStatus, Operation};
+use crate::quota::Limits;
 use crate::record::{Imported, NO_VOLUME, Record};
 use crate::state::ServiceState;
 use crate::{Error, Kind, Result};
@@ -38,6 +39,8 @@ pub struct ImportRequest {
     pub user_id: String,
     pub project_id: String,
     pub record: Record,
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +138,7 @@ impl Tx<'_> {
         if known.is_some_and(|known| !known.deleted) {
             return Err(Error::new(Kind::InvalidBackup, format!("backup {} exists already", request.backup_id)));
         }
+        self.require_quota(&request.project_id, request.limits, request.size)?;
         let hosts = self.import_hosts(choice)?;
         let id = request.backup_id.clone();
         let Record { backup_service, backup_url } = request.record.clone();

@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Call, Request, WireError, casts};
+use super::{Answer, Call, Request, WireError, account, casts};
+use crate::messages::{self, UserMessages};
 use crate::model::{BackupRow, ServiceRow, Stamp, VolumeRow};
 use crate::notify::Event;
 use crate::placement::{Placement, Production};
@@ -96,6 +97,7 @@ pub struct Store {
     placement: Arc<dyn Placement>,
     log: Option<Arc<dyn CommitLog>>,
     ages: Arc<dyn Ages>,
+    messages: Arc<dyn UserMessages>,
     /// The database's clock at boot: the last stamp stored before (D1).
     base: u64,
     boot: tokio::time::Instant,
@@ -112,10 +114,12 @@ impl Store {
         log: Option<Arc<dyn CommitLog>>,
     ) -> Result<Store> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        connection.execute_batch(SCHEMA).and_then(|()| connection.execute_batch(casts::SCHEMA)).map_err(sql)?;
-        let (placement, ages) = (Arc::new(Production), Arc::new(Monotonic));
+        for schema in [SCHEMA, casts::SCHEMA, account::SCHEMA] {
+            connection.execute_batch(schema).map_err(sql)?;
+        }
+        let (placement, ages, messages) = (Arc::new(Production), Arc::new(Monotonic), Arc::new(messages::Production));
         let boot = tokio::time::Instant::now();
-        Ok(Store { connection, env, transitions, placement, log, ages, base: 0, boot, swept: 0 })
+        Ok(Store { connection, env, transitions, placement, log, ages, messages, base: 0, boot, swept: 0 })
     }
 
     /// The same with another choice of hosts: how a planted bug gets in.
@@ -126,6 +130,11 @@ impl Store {
     /// The same with another clock for ages: likewise.
     pub fn with_ages(self, ages: Arc<dyn Ages>) -> Store {
         Store { ages, ..self }
+    }
+
+    /// The same with other rules of who is told what: likewise.
+    pub fn telling(self, messages: Arc<dyn UserMessages>) -> Store {
+        Store { messages, ..self }
     }
 
     /// A new boot of the database's host: its monotonic clock starts anew, ages count on from the last stored stamp.
@@ -161,6 +170,7 @@ impl Store {
             env: &self.env,
             transitions: self.transitions.as_ref(),
             placement: self.placement.as_ref(),
+            messages: self.messages.as_ref(),
             now,
             wall: request.now,
             changes: Vec::new(),
@@ -254,7 +264,10 @@ fn remember(connection: &Connection, key: &str, now: u64, answer: &Answer) -> Re
 }
 
 fn forget(connection: &Connection, now: u64) -> Result<()> {
-    for old in ["DELETE FROM applied WHERE at < ?1", "DELETE FROM casts WHERE at < ?1 AND sent AND begun"] {
+    // A cast names the request of its operation for as long as that runs.
+    let casts = "DELETE FROM casts WHERE at < ?1 AND sent AND begun AND NOT EXISTS
+                 (SELECT 1 FROM backups WHERE id = casts.backup_id AND open_events <> '[]')";
+    for old in ["DELETE FROM applied WHERE at < ?1", casts] {
         connection
             .prepare_cached(old)
             .and_then(|mut statement| statement.execute([now.saturating_sub(REMEMBERED)]))
@@ -269,6 +282,7 @@ pub(super) struct Tx<'a> {
     env: &'a Env,
     pub transitions: &'a dyn Transitions,
     pub placement: &'a dyn Placement,
+    pub messages: &'a dyn UserMessages,
     /// The database's clock, nanoseconds.
     pub now: u64,
     /// The caller's wall clock.
@@ -291,6 +305,7 @@ impl Tx<'_> {
             }
             Call::Record(call) => self.records(call),
             Call::Source(call) => self.source(call),
+            Call::Account(call) => self.account(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::Api(_) | Call::ApiStarted { .. } | Call::CastsUnsent { .. } | Call::CastsSent { .. } => {
                 self.casts(call)
@@ -362,6 +377,10 @@ impl Tx<'_> {
     /// The wall clock of the database's own host.
     pub fn host_time(&self) -> Stamp {
         Stamp(self.env.clock.now())
+    }
+
+    pub fn new_id(&self) -> String {
+        self.env.rng.uuid()
     }
 
     /// Puts a notification into the outbox; its `message_id` is final.
@@ -501,6 +520,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(SCHEMA).unwrap();
         connection.execute_batch(casts::SCHEMA).unwrap();
+        connection.execute_batch(account::SCHEMA).unwrap();
         for table in [
             "services",
             "backups",
@@ -513,6 +533,7 @@ mod tests {
             "clock",
             "casts",
             "senders",
+            "messages",
         ] {
             let statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
             for column in statement.columns() {

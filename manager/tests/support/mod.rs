@@ -150,6 +150,7 @@ pub fn create(backup_id: &str, volume_id: &str) -> CreateRequest {
         force: false,
         snapshot_id: None,
         availability_zone: None,
+        limits: Default::default(),
     }
 }
 

@@ -42,6 +42,9 @@ fn check(history: &History) -> Finding {
     for (name, count) in &expect.objects {
         objects(history, &mut tally, name, *count);
     }
+    for (name, told) in &expect.messages {
+        messages(history, &mut tally, name, told);
+    }
     answers(history, &mut tally);
     tally.finish()
 }
@@ -94,6 +97,23 @@ fn objects(history: &History, tally: &mut Tally, name: &str, count: u64) {
         "the store ends with as many objects of a backup as the scenario expects [scenario: expect.objects; D7]",
         || format!("{name}: {count} objects"),
         || if id.is_some() { stored.to_string() } else { "no such backup".to_owned() },
+    );
+}
+
+/// The user was told so much about a backup, in this order, and has it still.
+fn messages(history: &History, tally: &mut Tally, name: &str, expected: &[String]) {
+    let id = named(history, "backups", name).map(|row| text(&row["id"]));
+    let rows = final_rows(history, "messages");
+    let mut own: Vec<&Value> = rows.values().copied().filter(|row| row["resource_uuid"].as_str() == id).collect();
+    own.sort_by_key(|row| row["at"].as_u64());
+    let told: Vec<String> =
+        own.iter().map(|row| format!("{}_{}", text(&row["action_id"]), text(&row["detail_id"]))).collect();
+    tally.require(
+        id.is_some() && told == expected,
+        end_ns(history),
+        "the user is left with the messages that the scenario expects [scenario: expect.messages]",
+        || format!("{name}: {expected:?}"),
+        || if id.is_some() { format!("{told:?}") } else { "no such backup".to_owned() },
     );
 }
 
@@ -183,6 +203,20 @@ mod tests {
         judge("none", left(&[], 0), "ok");
         let unknown = left(&[], 0).plan(|plan| plan.expect.objects.extend([("second".to_owned(), 0)]));
         judge("unknown", unknown, "no such backup");
+    }
+
+    #[test]
+    fn messages_are_as_expected() {
+        let backup = json!({ "display_name": "first", "id": BACKUP });
+        let told = json!({ "resource_uuid": BACKUP, "action_id": "013", "detail_id": "020", "at": 1 });
+        let expect = |pairs: &[&str]| {
+            let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+            let script = script().final_row("backups", BACKUP, backup.clone()).final_row("messages", "m", told.clone());
+            script.plan(|plan| drop(plan.expect.messages.insert("first".to_owned(), pairs)))
+        };
+        judge("told", expect(&["013_020"]), "ok");
+        judge("told otherwise", expect(&["013_018"]), "013_020");
+        judge("none expected", expect(&[]), "013_020");
     }
 
     #[test]

@@ -8,11 +8,13 @@ pub mod events;
 pub mod expectations;
 pub mod faults;
 pub mod leftovers;
+pub mod messages;
 pub mod once;
 pub mod operations;
 pub mod payload;
 pub mod placement;
 pub mod progress;
+pub mod quotas;
 pub mod records;
 pub mod restored_bytes;
 pub mod rows;
@@ -44,6 +46,8 @@ pub const CHECKERS: &[Checker] = &[
     rows::CHECKER,
     once::CHECKER,
     placement::CHECKER,
+    quotas::CHECKER,
+    messages::CHECKER,
     expectations::CHECKER,
     faults::CHECKER,
     timing::CHECKERS[0],
