@@ -77,6 +77,17 @@ impl Link {
         embedded::FIXTURES.iter().filter_map(move |(path, bytes)| Some((path.strip_prefix(&folder)?, *bytes)))
     }
 
+    /// The backup's metadata object with another text about its volume: its path in the repository, and its bytes.
+    pub fn with_volume_meta(&self, volume_meta: &str) -> Result<(String, Vec<u8>), String> {
+        let text = |name: &str| self.own()[name].as_str().unwrap_or_default();
+        let path = format!("{}/{}_metadata", text("container"), text("service_metadata"));
+        let stored = file(&self.fixture, &format!("{REPOSITORY}{path}"));
+        let stored = stored.ok_or_else(|| format!("fixture {}: no {path}", self.fixture))?;
+        let mut document: Value = serde_json::from_slice(stored).map_err(|error| error.to_string())?;
+        document["volume_meta"] = json!(volume_meta);
+        Ok((path, document.to_string().into_bytes()))
+    }
+
     /// The device's bytes; an error says what of the fixture is not as it should be.
     pub fn device(&self) -> Result<Vec<u8>, String> {
         let len = self.own()["device_bytes"].as_u64().and_then(|len| usize::try_from(len).ok()).unwrap_or_default();

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::bus::{Backoff, Bus, Cast, Method};
 use crate::db::{Call, Db};
+use crate::keys::Keys;
 use crate::lifecycle::{Ended, Lifecycle, Next, Timing, Trial};
 use crate::notify::Attempt;
 use crate::operation::Manager;
@@ -37,6 +38,7 @@ pub struct Ports {
     pub db: Arc<dyn Db>,
     pub bus: Arc<dyn Bus>,
     pub volumes: Arc<dyn Volumes>,
+    pub keys: Arc<dyn Keys>,
     pub drivers: DriverFactory,
     pub lifecycle: Arc<dyn Lifecycle>,
 }

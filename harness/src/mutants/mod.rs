@@ -6,6 +6,7 @@ mod blocking;
 mod crash;
 mod decisions;
 mod files;
+mod keys;
 mod ports;
 mod services;
 mod timing;
@@ -52,6 +53,38 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
 
 /// Those of operations, integrity and secrets.
 static MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "key-not-deleted",
+        about: "the key of a backup outlives it",
+        scenario: "keys/backup-restore-delete",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_not_deleted,
+    },
+    Mutant {
+        name: "key-shared",
+        about: "a backup names its volume's own key instead of a clone",
+        scenario: "keys/increments",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_shared,
+    },
+    Mutant {
+        name: "key-not-written-down",
+        about: "a backup's key is made before its row names it",
+        scenario: "keys/crash-when-cloned",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_not_written_down,
+    },
+    Mutant {
+        name: "metadata-lost",
+        about: "a restore brings back the bytes and not the volume's metadata",
+        scenario: "metadata/restored",
+        driver: "swift",
+        checker: "restored_metadata",
+        plant: keys::metadata_lost,
+    },
     Mutant {
         name: "temporary-copy-leaks",
         about: "the temporary copy of a volume in use is never removed",

@@ -255,10 +255,8 @@ impl Workload {
             display_name: Some(name.to_owned()),
             size,
             status: VolumeStatus::Creating,
-            previous_status: None,
             availability_zone: self.zone.clone(),
-            host: None,
-            src_backup_id: None,
+            ..VolumeRow::default()
         }
     }
 

@@ -252,6 +252,7 @@ fn new_backup(request: CreateRequest, size: u64, host: String, parent_id: Option
         temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
+        encryption_key_id: None,
         created_at: now,
         updated_at: None,
         deleted_at: None,

@@ -6,6 +6,7 @@ mod api;
 mod casts;
 mod cleanup;
 pub mod client;
+pub mod keys;
 mod operation;
 mod outbox;
 pub mod record;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::metadata::Restored;
 use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
 use crate::notify::Attempt;
 use crate::transitions::Case;
@@ -117,6 +119,9 @@ pub enum Call {
 
     /// Export and import.
     Record(record::RecordCall),
+
+    /// Encryption keys.
+    Keys(keys::KeyCall),
 
     /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
     ApiWithdraw {
@@ -261,6 +266,7 @@ impl Call {
             Call::ApiResetStatus { .. } => "api_reset_status",
             Call::Record(call) => call.name(),
             Call::Source(call) => call.name(),
+            Call::Keys(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::Api(asked) => asked.request.name(),
             Call::ApiStarted { .. } => "api_started",
@@ -371,6 +377,9 @@ pub struct Begun {
     pub backup: BackupRow,
     /// The source or target.
     pub volume: Option<VolumeRow>,
+    /// For a create: the volume that is backed up, be it through a snapshot.
+    #[serde(default)]
+    pub source: Option<VolumeRow>,
     /// The backup and the ancestors it builds upon, oldest first.
     pub chain: Vec<BackupRow>,
 }
@@ -385,6 +394,9 @@ pub struct Finish {
     pub error: Option<String>,
     /// For a create: data objects written.
     pub object_count: u64,
+    /// For a restore: what goes on the volume besides the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Box<Restored>>,
 }
 
 /// One worker's part of what its host has left unfinished.

@@ -7,6 +7,7 @@ pub mod events;
 pub mod expectations;
 pub mod faults;
 pub mod health;
+pub mod keys;
 pub mod leftovers;
 pub mod once;
 pub mod operations;
@@ -15,6 +16,7 @@ pub mod placement;
 pub mod progress;
 pub mod records;
 pub mod restored_bytes;
+pub mod restored_metadata;
 pub mod rows;
 pub mod secrets;
 pub mod service_state;
@@ -35,6 +37,8 @@ pub const CHECKERS: &[Checker] = &[
     delivery::CHECKER,
     collected::CHECKER,
     restored_bytes::CHECKER,
+    restored_metadata::CHECKER,
+    keys::CHECKER,
     records::CHECKER,
     leftovers::CHECKER,
     sources::CHECKER,

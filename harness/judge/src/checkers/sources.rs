@@ -205,7 +205,8 @@ mod tests {
     #[test]
     fn a_parent_has_older_data() {
         let child = |taken: &str, snapshot: Option<&str>| {
-            let row = json!({ "status": "creating", "parent_id": BACKUP, "data_timestamp": taken, "snapshot_id": snapshot });
+            let row =
+                json!({ "status": "creating", "parent_id": BACKUP, "data_timestamp": taken, "snapshot_id": snapshot });
             let change = RowChange { table: "backups".into(), id: "child".into(), before: Value::Null, after: row };
             let parent = script().backup(json!({ "status": "available", "data_timestamp": "2026-01-02" }));
             parent.commit_of("api_create", vec![change], vec![])
