@@ -146,7 +146,27 @@ fn unpacked(tag: &str, stored: &[u8]) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use clinker_manager::metadata;
+    use clinker_manager::model::VolumeRow;
+
     use super::*;
+
+    #[test]
+    fn what_the_original_keeps_of_a_volume_is_read_and_restored() {
+        for name in links() {
+            let link = Link::named(&name).unwrap();
+            let (path, _) = link.with_volume_meta("").unwrap();
+            let stored: Value =
+                serde_json::from_slice(file(&link.fixture, &format!("{REPOSITORY}{path}")).unwrap()).unwrap();
+            let restored = metadata::read(stored["volume_meta"].as_str().unwrap()).unwrap();
+            assert_eq!(restored.encryption_key_id, Some(None), "{name}: version 2, not encrypted");
+            let mut volume = VolumeRow::default();
+            restored.check(&volume).unwrap();
+            restored.apply(&mut volume);
+            assert_eq!(volume.display_name.as_deref(), Some("vol"), "{name}");
+            assert_eq!(volume.display_description.as_deref(), Some("oracle volume"), "{name}");
+        }
+    }
 
     #[test]
     fn every_fixture_holds_the_device_that_was_backed_up() {

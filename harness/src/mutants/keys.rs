@@ -30,17 +30,22 @@ impl Keys for Hoarder {
 
 /// The original until 2018: the backup names its volume's own key.
 pub(super) fn key_shared(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::SharesKeys, volume_key: Mutex::default() });
+    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::SharesKeys, noted: Mutex::default() });
 }
 
 /// The key is made before anybody has written down which one.
 pub(super) fn key_not_written_down(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::WritesDownNoKey, volume_key: Mutex::default() });
+    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::WritesDownNoKey, noted: Mutex::default() });
+}
+
+/// The key's id is written down when the objects' place is, after the key is made.
+pub(super) fn key_written_down_late(parts: &mut Parts) {
+    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::WritesDownLate, noted: Mutex::default() });
 }
 
 /// A restore brings back bytes only.
 pub(super) fn metadata_lost(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::LosesMetadata, volume_key: Mutex::default() });
+    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::LosesMetadata, noted: Mutex::default() });
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,21 +53,37 @@ enum Bug {
     SharesKeys,
     WritesDownNoKey,
     LosesMetadata,
+    WritesDownLate,
+}
+
+enum Noted {
+    VolumeKey(String),
+    Later(Call),
 }
 
 struct Bent {
     inner: Arc<dyn Db>,
     bug: Bug,
-    /// Of the volume that was last backed up.
-    volume_key: Mutex<Option<String>>,
+    /// The key of the volume that was last backed up, or the call that is put off.
+    noted: Mutex<Option<Noted>>,
 }
 
 impl Bent {
+    fn note(&self, noted: Noted) {
+        *self.noted.lock().expect("no panic while the lock is held") = Some(noted);
+    }
+
+    fn noted(&self) -> Option<Noted> {
+        self.noted.lock().expect("no panic while the lock is held").take()
+    }
+
     fn bend(&self, call: Call) -> Call {
         match (self.bug, call) {
             (Bug::SharesKeys, Call::Keys(KeyCall::Save { backup_id, key_id })) => {
-                let volumes = self.volume_key.lock().expect("no panic while the lock is held").clone();
-                Call::Keys(KeyCall::Save { backup_id, key_id: volumes.unwrap_or(key_id) })
+                let Some(Noted::VolumeKey(volumes)) = self.noted() else {
+                    return Call::Keys(KeyCall::Save { backup_id, key_id });
+                };
+                Call::Keys(KeyCall::Save { backup_id, key_id: volumes })
             }
             (Bug::LosesMetadata, Call::OpFinish(mut finish)) => {
                 finish.restored = None;
@@ -80,12 +101,22 @@ impl Db for Bent {
     }
 
     async fn call_as(&self, key: &str, call: Call) -> Result<Value> {
-        if let (Bug::WritesDownNoKey, Call::Keys(KeyCall::Save { key_id, .. })) = (self.bug, &call) {
-            return Ok(json!(key_id));
+        match (self.bug, &call) {
+            (Bug::WritesDownNoKey, Call::Keys(KeyCall::Save { key_id, .. })) => return Ok(json!(key_id)),
+            (Bug::WritesDownLate, Call::Keys(KeyCall::Save { key_id, .. })) => {
+                self.note(Noted::Later(call.clone()));
+                return Ok(json!(key_id));
+            }
+            (Bug::WritesDownLate, Call::OpSaveLocation { .. }) => {
+                if let Some(Noted::Later(late)) = self.noted() {
+                    self.inner.call(late).await?;
+                }
+            }
+            _ => {}
         }
         let answer = self.inner.call_as(key, self.bend(call)).await?;
         if let Some(key_id) = answer["source"]["encryption_key_id"].as_str() {
-            *self.volume_key.lock().expect("no panic while the lock is held") = Some(key_id.to_owned());
+            self.note(Noted::VolumeKey(key_id.to_owned()));
         }
         Ok(answer)
     }

@@ -94,19 +94,23 @@ impl Vault {
         Answer::Done
     }
 
-    /// The process of the key manager's host.
-    pub async fn serve(self: Arc<Self>, env: Env) -> std::io::Result<()> {
+    /// The process of the key manager's host. Its points are those of the port: each order being carried out.
+    pub async fn serve(self: Arc<Self>, env: Env, gate: Gate) -> std::io::Result<()> {
         let mut listener = env.net.listen(PORT).await?;
         loop {
             let stream = listener.accept().await?;
-            env.tasks.spawn(Arc::clone(&self).answer(stream));
+            env.tasks.spawn(Arc::clone(&self).answer(stream, gate.clone()));
         }
     }
 
-    async fn answer(self: Arc<Self>, stream: BoxStream) {
+    async fn answer(self: Arc<Self>, stream: BoxStream, gate: Gate) {
         let mut lines = Lines::over(stream, "key client");
         while let Ok(Some(request)) = lines.receive::<Request>().await {
-            if lines.send(&self.carry_out(&request)).await.is_err() {
+            let point = request.order.point();
+            gate.pass(point, When::Before).await;
+            let answer = self.carry_out(&request);
+            gate.pass(point, When::After).await;
+            if lines.send(&answer).await.is_err() {
                 return;
             }
         }
@@ -126,6 +130,15 @@ enum Order {
     Delete { key_id: String },
 }
 
+impl Order {
+    fn point(&self) -> &'static str {
+        match self {
+            Order::Clone { .. } => "keys.clone",
+            Order::Delete { .. } => "keys.delete",
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
@@ -141,8 +154,16 @@ pub(super) struct KeyClient {
 
 impl KeyClient {
     async fn ask(&self, context: &RequestContext, order: Order) -> Result<()> {
+        let point = order.point();
+        self.gate.pass(point, When::Before).await;
+        let answer = self.send(&Request { user_id: context.user_id.clone(), order }).await;
+        self.gate.pass(point, When::After).await;
+        answer
+    }
+
+    async fn send(&self, request: &Request) -> Result<()> {
         let mut lines = Lines::connect(&self.env, HOST, PORT, HOST).await?;
-        match lines.ask(&Request { user_id: context.user_id.clone(), order }).await? {
+        match lines.ask(request).await? {
             Answer::Done => Ok(()),
             Answer::Refused(kind, why) => Err(Error::new(kind, why)),
         }
@@ -152,17 +173,10 @@ impl KeyClient {
 #[async_trait]
 impl Keys for KeyClient {
     async fn clone_key(&self, context: &RequestContext, key_id: &str, clone_id: &str) -> Result<()> {
-        self.gate.pass("keys.clone", When::Before).await;
-        let order = Order::Clone { key_id: key_id.to_owned(), clone_id: clone_id.to_owned() };
-        let answer = self.ask(context, order).await;
-        self.gate.pass("keys.clone", When::After).await;
-        answer
+        self.ask(context, Order::Clone { key_id: key_id.to_owned(), clone_id: clone_id.to_owned() }).await
     }
 
     async fn delete_key(&self, context: &RequestContext, key_id: &str) -> Result<()> {
-        self.gate.pass("keys.delete", When::Before).await;
-        let answer = self.ask(context, Order::Delete { key_id: key_id.to_owned() }).await;
-        self.gate.pass("keys.delete", When::After).await;
-        answer
+        self.ask(context, Order::Delete { key_id: key_id.to_owned() }).await
     }
 }

@@ -194,9 +194,10 @@ impl Scene {
     /// Where nothing is encrypted there is none.
     fn add_key_manager(&self, world: &mut dyn World) -> Result<(), RunError> {
         let Some(vault) = self.vault.clone() else { return Ok(()) };
+        let gate = world.gate(KEY_HOST);
         add(world, KEY_HOST, move |env| {
-            let vault = Arc::clone(&vault);
-            async move { vault.serve(env).await.map_err(BoxError::from) }
+            let (vault, gate) = (Arc::clone(&vault), gate.clone());
+            async move { vault.serve(env, gate).await.map_err(BoxError::from) }
         })
     }
 
