@@ -92,7 +92,7 @@ fn every_declared_default_is_within_its_own_limits() {
         }
     }
     let secret: Vec<_> = Options::table().iter().filter(|info| info.secret).map(|info| info.name).collect();
-    let known = ["backup_swift_key", "backup_s3_store_secret_key", "backup_s3_sse_customer_key"];
+    let known = ["transport_url", "backup_swift_key", "backup_s3_store_secret_key", "backup_s3_sse_customer_key"];
     assert_eq!(secret, known);
 }
 

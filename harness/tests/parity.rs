@@ -21,6 +21,8 @@ const EXPLAINED: &[(&str, &str)] = &[
     ("restart/api-request-outlives-it@swift", DIES_WITH_ITS_CALLER),
     ("restart/api-request-outlives-it@swift-v3", DIES_WITH_ITS_CALLER),
     ("restart/api-request-outlives-it@posix", DIES_WITH_ITS_CALLER),
+    ("restart/late-success@swift", DIES_WITH_ITS_CALLER),
+    ("restart/late-success@s3", DIES_WITH_ITS_CALLER),
     ("delete/force-before-begin@s3", BOTH_AT_ONCE),
     ("restart/force-delete-unbegun@s3", BOTH_AT_ONCE),
     ("restart/queued-create-force-deleted@s3", BOTH_AT_ONCE),

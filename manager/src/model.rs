@@ -91,6 +91,8 @@ pub struct ServiceRow {
     pub host: String,
     pub binary: String,
     pub worker: u32,
+    /// An id of the process that has registered last; what others send is late and no news of it.
+    pub process: String,
     /// The driver's class path.
     pub driver: String,
     pub availability_zone: String,

@@ -32,6 +32,8 @@ pub(crate) struct Manager {
     pub class_path: &'static str,
     /// Which of the workers that share the host's name this is, from 0.
     pub worker: u32,
+    /// Tells this process from the others that have led this worker's life.
+    pub process: String,
     pub lifecycle: Arc<dyn Lifecycle>,
     pub env: Env,
     pub db: Arc<dyn Db>,
@@ -77,6 +79,7 @@ impl Manager {
             options,
             class_path,
             worker,
+            process: env.rng.uuid(),
             lifecycle,
             env,
             db,

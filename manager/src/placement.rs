@@ -56,6 +56,7 @@ mod tests {
             host: host.to_owned(),
             binary: "cinder-backup".to_owned(),
             worker: number,
+            process: "p".to_owned(),
             driver: "d".to_owned(),
             availability_zone: zone.to_owned(),
             started_at: 0,

@@ -67,7 +67,7 @@ impl Service {
     pub async fn run(self) -> Result<()> {
         let service = Arc::new(self);
         let manager = &service.manager;
-        manager.insist(&service.registration()).await;
+        service.register().await;
         let mut tasks = JoinSet::new();
         let spawner = manager.env.tasks;
         spawner.spawn_in(&mut tasks, Arc::clone(&service).deliver());
@@ -82,11 +82,25 @@ impl Service {
         outbox::deliver(db.as_ref(), bus.as_ref(), env, &options.host, published).await;
     }
 
-    fn registration(&self) -> Call {
+    /// Takes the worker's row over from whichever process had it.
+    async fn register(&self) {
+        let mut replaces = None;
+        loop {
+            let holder = self.manager.insist(&self.registration(replaces)).await;
+            match holder.as_str() {
+                Some(holder) => replaces = Some(holder.to_owned()),
+                None => return,
+            }
+        }
+    }
+
+    fn registration(&self, replaces: Option<String>) -> Call {
         let manager = &self.manager;
         Call::ServiceRegister {
             host: manager.options.host.clone(),
             worker: manager.worker,
+            process: manager.process.clone(),
+            replaces,
             driver: manager.class_path.to_owned(),
             availability_zone: manager.options.storage_availability_zone.clone(),
         }
@@ -179,10 +193,13 @@ impl Service {
         let call = Call::ServiceAttempt {
             host: manager.options.host.clone(),
             worker: manager.worker,
+            process: manager.process.clone(),
             attempt,
             host_bound: driver.map(|driver| driver.capabilities().host_bound),
         };
-        self.manager.insist(&call).await;
+        if let Err(error) = self.manager.persist::<Value>(&call).await {
+            tracing::error!("the outcome of an attempt is not recorded: {error}");
+        }
     }
 
     /// One heartbeat per interval, on a grid that starts with the success of an attempt.
@@ -207,8 +224,9 @@ impl Service {
                 _ = state.changed() => return,
                 () = sleep_until(next) => {}
             }
-            let (host, working) = (self.manager.options.host.clone(), self.manager.is_working());
-            let call = Call::ServiceHeartbeat { host, worker: self.manager.worker, working };
+            let Manager { options, worker, process, .. } = self.manager.as_ref();
+            let (host, process, working) = (options.host.clone(), process.clone(), self.manager.is_working());
+            let call = Call::ServiceHeartbeat { host, worker: *worker, process, working };
             tokio::select! {
                 biased;
                 // One that is on its way for long must not keep the grid from restarting with the next success.

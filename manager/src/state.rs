@@ -63,6 +63,7 @@ mod tests {
             host: "h".into(),
             binary: "cinder-backup".into(),
             worker: 0,
+            process: "p".to_owned(),
             driver: "d".into(),
             availability_zone: "nova".into(),
             started_at: 100 * S,

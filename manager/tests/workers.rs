@@ -2,24 +2,44 @@
 
 mod support;
 
-use clinker_manager::db::{Begin, Begun, Call, Cleaned, Deleted, HostChoice, RestoreTarget, Share, Taking};
+use clinker_manager::db::{
+    Begin, Begun, Call, Cleaned, Deleted, HostChoice, RestoreTarget, ServiceView, Share, Taking,
+};
 use clinker_manager::model::{BackupRow, BackupStatus, Operation, VolumeRow, VolumeStatus};
 use clinker_manager::notify::Attempt;
+use serde_json::Value;
 use support::{Database, POSIX, create, first_host, from};
 
 const DOWN_AFTER: u64 = 60_000_000_000;
 
 /// A worker that works.
 fn works(database: &mut Database, host: &str, worker: u32, zone: &str, bound: bool) {
-    let (host, availability_zone) = (host.to_owned(), zone.to_owned());
-    database.call(Call::ServiceRegister { host: host.clone(), worker, driver: POSIX.to_owned(), availability_zone });
+    let process = registers(database, host, worker, zone);
     let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
-    database.call(Call::ServiceAttempt { host, worker, attempt, host_bound: Some(bound) });
+    let host = host.to_owned();
+    database.call(Call::ServiceAttempt { host, worker, process, attempt, host_bound: Some(bound) });
+}
+
+/// A new process of the worker; its id.
+fn registers(database: &mut Database, host: &str, worker: u32, zone: &str) -> String {
+    let registration = |process: &str, replaces: Option<String>| Call::ServiceRegister {
+        host: host.to_owned(),
+        worker,
+        process: process.to_owned(),
+        replaces,
+        driver: POSIX.to_owned(),
+        availability_zone: zone.to_owned(),
+    };
+    let Some(holder) = from::<Option<String>>(database.call(registration("1", None))) else { return "1".to_owned() };
+    let next = format!("{holder}1");
+    assert_eq!(database.call(registration(&next, Some(holder))), Value::Null);
+    next
 }
 
 fn fails(database: &mut Database, host: &str, worker: u32) {
     let attempt = Attempt { number: 0, error: Some("auth: x".to_owned()), seconds: 0.0, next_attempt_in: None };
-    database.call(Call::ServiceAttempt { host: host.to_owned(), worker, attempt, host_bound: None });
+    let (host, process) = (host.to_owned(), "1".to_owned());
+    database.call(Call::ServiceAttempt { host, worker, process, attempt, host_bound: None });
 }
 
 fn volume(database: &mut Database, id: &str, zone: &str, host: Option<&str>) {
@@ -102,8 +122,7 @@ fn what_only_one_host_reaches_stays_there() {
     database.call(Call::VolumeSetStatus { volume_id: "v".into(), status: VolumeStatus::Available });
     assert_eq!(goes(&mut database, new("child", "v", None, true, first_host())), "h2");
     // Its process ends and comes back: the row is new, what is known of its store is not lost.
-    let (host, availability_zone) = ("h2".to_owned(), "nova".to_owned());
-    database.call(Call::ServiceRegister { host, worker: 0, driver: POSIX.to_owned(), availability_zone });
+    registers(&mut database, "h2", 0, "nova");
     volume(&mut database, "target", "nova", None);
     let refused = "service_down: api_restore: no backup service is up on h2";
     assert_eq!(goes(&mut database, restore("full", "target", first_host())), refused);
@@ -253,4 +272,39 @@ fn a_delete_waits_for_a_neighbour_that_is_up_and_closes_what_one_that_is_down_le
     assert!(from::<Vec<Operation>>(database.call(asks())).is_empty());
     begins(&mut database, Operation::Delete);
     assert_eq!(database.take_events(), ["create.error(deleting): cancelled"]);
+}
+
+/// What a process sent before it ended may come after its successor has registered: no news, and no harm.
+#[test]
+fn a_process_that_has_been_followed_is_not_heard() {
+    let mut database = Database::new();
+    works(&mut database, "h1", 0, "nova", false);
+    let second = registers(&mut database, "h1", 0, "nova");
+    let row = |database: &mut Database| {
+        let list = database.call(Call::ServiceList { service_down_time: DOWN_AFTER });
+        from::<Vec<ServiceView>>(list).remove(0).row
+    };
+    let registered = row(&mut database);
+    let late = |process: &str, replaces: &str| Call::ServiceRegister {
+        host: "h1".to_owned(),
+        worker: 0,
+        process: process.to_owned(),
+        replaces: Some(replaces.to_owned()),
+        driver: POSIX.to_owned(),
+        availability_zone: "nova".to_owned(),
+    };
+    // One that never got its answer had seen the first process in the row.
+    assert_eq!(database.call(late("lost", "1")), Value::String(second.clone()));
+    let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
+    let (host, first) = ("h1".to_owned(), "1".to_owned());
+    let refused = format!("conflict: service h1: process 1 has been followed by {second}");
+    let calls = [
+        Call::ServiceAttempt { host: host.clone(), worker: 0, process: first.clone(), attempt, host_bound: None },
+        Call::ServiceHeartbeat { host, worker: 0, process: first, working: true },
+    ];
+    for call in calls {
+        let name = call.name();
+        database.refused(call, &refused.replace("conflict: ", &format!("conflict: {name}: ")));
+    }
+    assert_eq!(row(&mut database), registered);
 }

@@ -122,15 +122,15 @@ static MUTANTS: &[Mutant] = &[
         about: "the loop of attempts ends with the first one that fails",
         scenario: "init/refused-at-start",
         driver: "swift",
-        checker: "attempts",
+        checker: "attempt_spacing",
         plant: decisions::init_stops_at_first_failure,
     },
     Mutant {
         name: "no-health-check",
         about: "a driver that worked once is never looked at again",
-        scenario: "health/lost-and-back",
+        scenario: "init/healthy-start",
         driver: "swift",
-        checker: "health",
+        checker: "check_spacing",
         plant: decisions::no_health_check,
     },
     Mutant {

@@ -109,6 +109,14 @@ pub(super) static TIMING: &[Mutant] = &[
         plant: timing::heartbeats_late,
     },
     Mutant {
+        name: "the-dead-are-heard",
+        about: "a heartbeat counts whichever of the worker's processes has sent it",
+        scenario: "restart/late-heartbeat",
+        driver: "swift",
+        checker: "heartbeat_spacing",
+        plant: timing::the_dead_are_heard,
+    },
+    Mutant {
         name: "heartbeat-while-not-working",
         about: "heartbeats go out although no attempt has succeeded",
         scenario: "init/refused-at-start",

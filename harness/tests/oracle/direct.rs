@@ -140,8 +140,16 @@ impl Database {
         let (host, availability_zone) = ("h".to_owned(), "nova".to_owned());
         let attempt = Attempt { number: 1, error: None, seconds: 0.0, next_attempt_in: None };
         self.call(Call::VolumeCreate { volume });
-        self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.into(), availability_zone });
-        self.call(Call::ServiceAttempt { host, worker: 0, attempt, host_bound: None });
+        let process = "p".to_owned();
+        self.call(Call::ServiceRegister {
+            host: host.clone(),
+            worker: 0,
+            process: process.clone(),
+            replaces: None,
+            driver: POSIX.into(),
+            availability_zone,
+        });
+        self.call(Call::ServiceAttempt { host, worker: 0, process, attempt, host_bound: None });
         self.call(Call::ApiCreate {
             request,
             choice: HostChoice { service_down_time: u64::MAX, pick: 0, same_host: false },

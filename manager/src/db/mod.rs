@@ -62,16 +62,23 @@ pub(crate) fn typed<T: DeserializeOwned>(name: &str, answer: Value) -> Result<T>
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum Call {
+    /// Takes a worker's row over from the process that `replaces` names, or makes it. → `Option<String>`: none once that
+    /// is done, else the process that has the row. A request of a process that has ended meanwhile names one that the
+    /// row has left behind, and changes nothing.
     ServiceRegister {
         host: String,
         worker: u32,
+        process: String,
+        replaces: Option<String>,
         driver: String,
         availability_zone: String,
     },
-    /// The end of an attempt or a failed health check: working or down, and its event, in one transaction.
+    /// The end of an attempt or a failed health check: working or down, and its event, in one transaction. A `conflict`
+    /// if another process has the row, as with heartbeats.
     ServiceAttempt {
         host: String,
         worker: u32,
+        process: String,
         attempt: Attempt,
         /// What the driver declares, once it has worked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +87,7 @@ pub enum Call {
     ServiceHeartbeat {
         host: String,
         worker: u32,
+        process: String,
         /// Whether the driver worked when it was sent.
         working: bool,
     },

@@ -11,15 +11,19 @@ use crate::{Error, Kind, Result, state};
 impl Tx<'_> {
     pub(super) fn service(&mut self, call: Call) -> Result<Value> {
         match call {
-            Call::ServiceRegister { host, worker, driver, availability_zone } => {
+            Call::ServiceRegister { host, worker, process, replaces, driver, availability_zone } => {
                 let id = service_id(&host, worker);
-                // What is stored there stays where it is, whether the driver works again or not.
                 let before: Option<ServiceRow> = self.load("services", &id)?;
+                let holder = before.as_ref().map(|row| &row.process);
+                if holder != replaces.as_ref() {
+                    return to_json(holder);
+                }
                 let row = ServiceRow {
                     id,
                     host,
                     binary: "cinder-backup".to_owned(),
                     worker,
+                    process,
                     driver,
                     availability_zone,
                     started_at: self.now,
@@ -28,12 +32,15 @@ impl Tx<'_> {
                     last_heartbeat: None,
                     attempt: 0,
                     updated_at: None,
+                    // What is stored there stays where it is, whether the driver works again or not.
                     host_bound: before.is_some_and(|before| before.host_bound),
                 };
                 self.save_service(&row)?;
             }
-            Call::ServiceAttempt { host, worker, attempt, host_bound } => {
-                let mut row = self.service_row(&host, worker)?;
+            Call::ServiceAttempt { host, worker, process, attempt, host_bound } => {
+                let id = service_id(&host, worker);
+                let mut row: ServiceRow = self.load("services", &id)?.ok_or_else(|| not_registered(&id))?;
+                same_process(&id, &process, &row.process)?;
                 row.working = attempt.error.is_none();
                 row.reason = attempt.error.clone();
                 row.attempt = attempt.number;
@@ -45,9 +52,10 @@ impl Tx<'_> {
                 self.save_service(&row)?;
                 self.emit(&host, Event::init(&row, &attempt))?;
             }
-            Call::ServiceHeartbeat { host, worker, working } => {
+            Call::ServiceHeartbeat { host, worker, process, working } => {
                 let id = service_id(&host, worker);
                 let row = self.row("services", &id)?.ok_or_else(|| not_registered(&id))?;
+                same_process(&id, &process, row["process"].as_str().unwrap_or_default())?;
                 if working && row["working"] == false {
                     // It was long on its way: the driver has stopped working since.
                     return Ok(Value::Null);
@@ -87,15 +95,17 @@ impl Tx<'_> {
         self.changed("services", id, before, after);
         Ok(())
     }
-
-    fn service_row(&self, host: &str, worker: u32) -> Result<ServiceRow> {
-        let id = service_id(host, worker);
-        self.load("services", &id)?.ok_or_else(|| not_registered(&id))
-    }
 }
 
 fn not_registered(id: &str) -> Error {
     Error::new(Kind::NotFound, format!("service {id}: it has not registered"))
+}
+
+fn same_process(id: &str, sender: &str, holder: &str) -> Result<()> {
+    if sender == holder {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Conflict, format!("service {id}: process {sender} has been followed by {holder}")))
 }
 
 /// A worker's id in the table of services.

@@ -21,8 +21,8 @@ use crate::{Error, Kind, Result};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS services (
-    id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, driver TEXT NOT NULL,
-    availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, binary TEXT NOT NULL, worker INTEGER NOT NULL, process TEXT NOT NULL,
+    driver TEXT NOT NULL, availability_zone TEXT NOT NULL, started_at INTEGER NOT NULL, working BOOLEAN NOT NULL, reason TEXT,
     last_heartbeat INTEGER, attempt INTEGER NOT NULL, updated_at TEXT, host_bound BOOLEAN NOT NULL);
 CREATE TABLE IF NOT EXISTS backups (
     id TEXT PRIMARY KEY, user_id TEXT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL, host TEXT,

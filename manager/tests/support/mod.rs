@@ -84,9 +84,17 @@ impl Database {
     /// A registered service whose first attempt has succeeded (`error` = none) or failed.
     pub fn add_service(&mut self, host: &str, error: Option<&str>) {
         let (host, availability_zone) = (host.to_owned(), "nova".to_owned());
-        self.call(Call::ServiceRegister { host: host.clone(), worker: 0, driver: POSIX.to_owned(), availability_zone });
+        let (process, driver) = ("p".to_owned(), POSIX.to_owned());
+        self.call(Call::ServiceRegister {
+            host: host.clone(),
+            worker: 0,
+            process: process.clone(),
+            replaces: None,
+            driver,
+            availability_zone,
+        });
         let attempt = Attempt { number: 1, error: error.map(str::to_owned), seconds: 0.0, next_attempt_in: None };
-        self.call(Call::ServiceAttempt { host, worker: 0, attempt, host_bound: None });
+        self.call(Call::ServiceAttempt { host, worker: 0, process, attempt, host_bound: None });
     }
 
     /// Everything committed since the last time.

@@ -1,4 +1,4 @@
-//! Initialisation attempts: spacing, single flight, time limit, numbers, and the events that report them.
+//! Initialisation attempts: whether one is due at all, their numbers, and the events that report them.
 
 use clinker_model::history::History;
 use clinker_model::verdict::Finding;
@@ -7,12 +7,12 @@ use crate::Checker;
 use crate::attempts::{End, Kind, Probe, probes};
 use crate::services::timelines;
 use crate::tally::{Tally, at};
-use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, grain, init_interval, seconds};
+use crate::view::{Note, SEC, commits, disturbed, end_ns, flag, grain};
 
 pub const CHECKER: Checker = Checker {
     name: "attempts",
-    about: "a failed initialisation is tried again on the interval, one attempt at a time, until it succeeds",
-    source: "D2; spec backup-init; B-INIT-004, 005, 006, 015, 016",
+    about: "a failed initialisation, and no other, is tried again; each attempt and each lost driver is told once",
+    source: "D2; spec backup-init; B-INIT-004, 005, 006, 013, 015",
     check,
 };
 
@@ -20,9 +20,8 @@ fn check(history: &History) -> Finding {
     let mut tally = Tally::new(CHECKER.name);
     let all = probes(history);
     for (host, probes) in &all {
-        single_flight(history, &mut tally, host, probes);
+        wanted(history, &mut tally, host, probes);
         let reports = init_notes(history, host);
-        spacing(history, &mut tally, host, probes, &reports);
         reported(history, &mut tally, host, probes, &reports);
         numbers(history, &mut tally, host, &reports);
     }
@@ -48,68 +47,28 @@ pub(super) fn init_notes<'h>(history: &'h History, worker: &str) -> Vec<Note<'h>
     reports
 }
 
-/// No overlap, and none longer than the time-out (checks included, one tick and the grain).
-fn single_flight(history: &History, tally: &mut Tally, host: &str, probes: &[Probe]) {
-    let limit = seconds(history, "backup_initialization_timeout", 60) + grain(history) + history.header.plan.tick.ns();
-    for probe in probes {
-        let name = format!("{} of {host} that began at {}", kind(probe), at(probe.start_ns));
-        tally.require(
-            !probe.overlaps,
+/// Attempts go on only after a failure, and only with periodic initialisation; so do checks of a driver that works.
+fn wanted(history: &History, tally: &mut Tally, host: &str, probes: &[Probe]) {
+    let periodic = flag(history, "backup_periodic_initialization", false);
+    if let Some(probe) = probes.iter().find(|probe| probe.kind == Kind::Health).filter(|_| !periodic) {
+        tally.broken(
             probe.start_ns,
-            "attempts and checks do not overlap [D2, single flight]",
-            || format!("{name} waits for the one before"),
-            || "another one was still running".to_owned(),
-        );
-        let end = probe.end_ns().unwrap_or_else(|| end_ns(history));
-        tally.require(
-            end.saturating_sub(probe.start_ns) <= limit,
-            end,
-            "an attempt or check is cut off after backup_initialization_timeout [D2]",
-            || format!("{name} ends by {}", at(probe.start_ns + limit)),
-            || format!("it ran until {}", at(end)),
+            "health checks belong to periodic initialisation [D3]",
+            "none: backup_periodic_initialization is off",
+            format!("a check of {host} at {}", at(probe.start_ns)),
         );
     }
-}
-
-fn kind(probe: &Probe) -> &'static str {
-    if probe.kind == Kind::Attempt { "the attempt" } else { "the check" }
-}
-
-/// Every attempt but a process's first follows a failure, on the interval.
-fn spacing(history: &History, tally: &mut Tally, host: &str, probes: &[Probe], reports: &[Note<'_>]) {
-    const RULE: &str = "the next attempt is one interval after the start of the failed one, or at once if that took \
-                        longer [D2]";
-    let periodic = flag(history, "backup_periodic_initialization", false);
-    let (interval, end, grain) = (init_interval(history), end_ns(history), grain(history));
-    for (index, last) in probes.iter().enumerate() {
-        let next = probes.get(index + 1).filter(|next| next.life == last.life);
-        let Some((ended, outcome)) = last.end else { continue };
-        if let Some(next) = next.filter(|next| next.kind == Kind::Attempt) {
-            let allowed = periodic && outcome != End::Ok;
-            let why = if periodic { "none after a success" } else { "periodic initialisation is off: exactly one" };
-            tally.require(
-                allowed,
-                next.start_ns,
-                "attempts go on only after a failure, and only with periodic initialisation [D2]",
-                || why.to_owned(),
-                || format!("{host} attempts again at {}", at(next.start_ns)),
-            );
-        }
-        if !periodic || outcome == End::Ok {
+    for (last, next) in probes.iter().zip(probes.iter().skip(1)) {
+        let Some((_, outcome)) = last.end.filter(|_| next.life == last.life && next.kind == Kind::Attempt) else {
             continue;
-        }
-        let told = reports.iter().map(|note| note.t_ns).find(|t_ns| *t_ns >= ended).unwrap_or(ended);
-        let due = (last.start_ns + interval).max(ended).max(told);
-        let slack = if due == last.start_ns + interval { grain } else { SEC };
-        let calm = !disturbed(history, &[host, "db"], last.start_ns, due + slack);
-        let early = next.is_some_and(|next| next.start_ns + grain < (last.start_ns + interval).max(ended));
-        let late = next.map_or(end, |next| next.start_ns) > due + slack;
+        };
+        let why = if periodic { "none after a success" } else { "periodic initialisation is off: exactly one" };
         tally.require(
-            !(early || (late && calm)),
-            next.map_or(due, |next| next.start_ns),
-            RULE,
-            || format!("an attempt of {host} at {}", at(due)),
-            || next.map_or_else(|| format!("none until {}", at(end)), |next| format!("one at {}", at(next.start_ns))),
+            periodic && outcome != End::Ok,
+            next.start_ns,
+            "attempts go on only after a failure, and only with periodic initialisation [D2]",
+            || why.to_owned(),
+            || format!("{host} attempts again at {}", at(next.start_ns)),
         );
     }
 }
@@ -184,8 +143,7 @@ fn as_expected(tally: &mut Tally, expected: &[u64], probes: &[Probe], grain: u64
 #[cfg(test)]
 mod tests {
     use clinker_model::Span;
-    use clinker_model::history::Phase::{Fail, Info, Ok};
-    use clinker_model::plan::Engine;
+    use clinker_model::history::Phase::{Fail, Ok};
 
     use super::*;
     use crate::testing::{self, Script, script};
@@ -199,54 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn the_next_attempt_is_one_interval_after_the_start() {
-        judge("on the grid", failed_once().at(60_005).attempt(1, Ok).outcome(2, None), "ok");
-        judge("early", failed_once().at(60_003).attempt(1, Ok).outcome(2, None), "one interval after");
-        judge("late", failed_once().at(60_007).attempt(1, Ok).outcome(2, None), "one interval after");
-        judge("never", failed_once().at(70_000).host_event("idle"), "none until 70.000 s");
-        judge("nothing recorded", script(), "none");
-    }
-
-    #[test]
-    fn real_time_may_be_half_a_second_late() {
-        let real = |script: Script| script.plan(|plan| plan.engine = Engine::Real);
-        judge("within it", real(failed_once().at(60_505).attempt(1, Ok).outcome(2, None)), "ok");
-        judge("beyond it", real(failed_once().at(60_507).attempt(1, Ok).outcome(2, None)), "one interval after");
-        judge("in simulation", failed_once().at(60_505).attempt(1, Ok).outcome(2, None), "one interval after");
-        judge("cut off", real(script().attempt(60_501, Info).outcome(1, Some("timeout: x"))), "ok");
-    }
-
-    #[test]
-    fn a_slow_attempt_is_followed_at_once() {
-        let slow = || script().option("backup_initialization_timeout", "100").periodic().attempt(90_000, Fail);
-        let told = || slow().at(90_010).outcome(1, Some("timeout: x"));
-        judge("at once", told().at(90_020).attempt(1, Ok).outcome(2, None), "ok");
-        judge("a minute later", told().at(150_000).attempt(1, Ok).outcome(2, None), "at once if that took longer");
-    }
-
-    #[test]
-    fn attempts_do_not_overlap_and_are_cut_off() {
-        judge("cut at 60 s", script().attempt(60_000, Info).outcome(1, Some("timeout: x")), "ok");
-        judge("cut later", script().attempt(60_002, Info).outcome(1, Some("timeout: x")), "is cut off after");
-        let mut twice = script().periodic().attempt(10, Fail).outcome(1, Some("unreachable: x")).at(60_000);
-        twice = twice.attempt(5_000, Fail).outcome(2, Some("unreachable: x"));
-        // The second call of `do_setup` is moved into the first attempt.
-        twice.history.records[5].t_ns = 5_000_000;
-        let moved = twice.history.records.remove(5);
-        twice.history.records.insert(3, moved);
-        judge("overlap", twice, "do not overlap");
-    }
-
-    #[test]
     fn without_periodic_initialisation_there_is_exactly_one() {
         let one = || script().registered().attempt(10, Fail).outcome(1, Some("unreachable: x"));
         judge("one", one().at(200_000).host_event("idle"), "ok");
         judge("two", one().at(60_000).attempt(10, Ok).outcome(2, None), "exactly one");
+        let up = || script().attempt(10, Ok).outcome(1, None);
+        judge("a check", up().at(60_000).call("check_for_setup_error", 10, Ok), "belong to periodic initialisation");
+    }
+
+    fn up() -> Script {
+        script().periodic().registered().attempt(10, Ok).outcome(1, None)
     }
 
     #[test]
     fn none_follows_a_success() {
-        let up = || script().periodic().registered().attempt(10, Ok).outcome(1, None);
         judge("quiet", up().at(9_000).host_event("idle"), "ok");
         judge("again", up().at(60_000).attempt(10, Ok).outcome(2, None), "none after a success");
     }
@@ -255,6 +179,9 @@ mod tests {
     fn each_attempt_has_one_event_and_a_number() {
         let silent = script().periodic().registered().attempt(10, Fail).at(60_000).attempt(10, Ok).outcome(1, None);
         judge("no event", silent, "exactly one event of its outcome");
+        let lost = || up().at(60_000).call("check_for_setup_error", 10, Fail);
+        judge("a lost driver", lost().outcome(0, Some("unreachable: x")).at(70_000).host_event("idle"), "ok");
+        judge("not told", lost().at(70_000).host_event("idle"), "exactly one event of its outcome");
         judge("wrong number", failed_once().at(60_005).attempt(1, Ok).outcome(3, None), "attempts are counted from 1");
     }
 

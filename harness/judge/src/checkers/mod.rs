@@ -6,7 +6,6 @@ pub mod delivery;
 pub mod events;
 pub mod expectations;
 pub mod faults;
-pub mod health;
 pub mod keys;
 pub mod leftovers;
 pub mod once;
@@ -30,7 +29,6 @@ use crate::Checker;
 pub const CHECKERS: &[Checker] = &[
     service_state::CHECKER,
     attempts::CHECKER,
-    health::CHECKER,
     events::CHECKER,
     payload::CHECKER,
     progress::CHECKER,
