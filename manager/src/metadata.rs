@@ -11,7 +11,7 @@ use crate::model::VolumeRow;
 use crate::{Error, Kind, Result};
 
 /// The newest readable version: the first one whose base metadata restore the key.
-const NEWEST: u64 = 2;
+pub const NEWEST: u64 = 2;
 
 /// Volumes that a restore made for itself are called so, and get the name of the volume that was backed up.
 const PASSING_NAME: &str = "restore_backup_";
