@@ -58,7 +58,7 @@ enum Bug {
 
 enum Noted {
     VolumeKey(String),
-    Later(Call),
+    Later(Box<Call>),
 }
 
 struct Bent {
@@ -104,12 +104,12 @@ impl Db for Bent {
         match (self.bug, &call) {
             (Bug::WritesDownNoKey, Call::Keys(KeyCall::Save { key_id, .. })) => return Ok(json!(key_id)),
             (Bug::WritesDownLate, Call::Keys(KeyCall::Save { key_id, .. })) => {
-                self.note(Noted::Later(call.clone()));
+                self.note(Noted::Later(Box::new(call.clone())));
                 return Ok(json!(key_id));
             }
             (Bug::WritesDownLate, Call::OpSaveLocation { .. }) => {
                 if let Some(Noted::Later(late)) = self.noted() {
-                    self.inner.call(late).await?;
+                    self.inner.call(*late).await?;
                 }
             }
             _ => {}

@@ -238,7 +238,7 @@ impl Workload {
             (None, name) => {
                 let size = self.api.show(&backup_id).await?.size;
                 let volume = self.new_volume(name.as_deref().unwrap_or("restored"), size);
-                RestoreTarget::New { volume }
+                RestoreTarget::New { volume: Box::new(volume) }
             }
         };
         let row = self.api.restore(&self.context(), &backup_id, target).await?;

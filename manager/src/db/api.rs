@@ -83,7 +83,7 @@ impl Tx<'_> {
             return Err(Error::new(Kind::InvalidBackup, format!("the {operation} of the backup has not ended yet")));
         }
         let volume = match target {
-            RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..volume },
+            RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..*volume },
             RestoreTarget::Existing { volume_id } => {
                 let volume = self.volume(&volume_id)?;
                 if volume.status != VolumeStatus::Available {

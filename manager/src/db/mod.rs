@@ -342,7 +342,7 @@ pub enum RestoreTarget {
     },
     /// A volume that is created for it and stays `creating` until the restore has ended.
     New {
-        volume: VolumeRow,
+        volume: Box<VolumeRow>,
     },
 }
 
