@@ -25,6 +25,8 @@ pub struct Backup {
     /// The object-name prefix, once the driver has chosen it.
     pub service_metadata: Option<String>,
     pub parent_id: Option<String>,
+    /// For a backup to be made: what its metadata object is to keep of the volume, as text (`reference/05` §5.8).
+    pub volume_meta: Option<String>,
 }
 
 /// What a finished backup adds to its row.
@@ -105,6 +107,11 @@ pub trait BackupControl: Send + Sync {
 pub trait RestoreControl: Send + Sync {
     /// Fails with `cancelled` when the restore is no longer wanted. Asked before each object.
     async fn check_cancelled(&self) -> Result<()>;
+
+    /// What the requested backup keeps of its volume, before the first byte is written; an error ends the restore.
+    async fn volume_meta(&self, _volume_meta: Option<&str>) -> Result<()> {
+        Ok(())
+    }
 
     /// A finding the operator should see although the restore goes on (e.g. no sha256file).
     fn warn(&self, finding: &str);

@@ -39,6 +39,7 @@ fn records(name: &str) -> Vec<Record> {
             container: text("container"),
             service_metadata: text("service_metadata"),
             parent_id: text("parent_id"),
+            volume_meta: None,
         };
         let device_bytes = record["device_bytes"].as_u64().unwrap() as usize;
         Record { backup, device_bytes, device_sha256: text("device_sha256").unwrap() }

@@ -77,6 +77,17 @@ impl Link {
         embedded::FIXTURES.iter().filter_map(move |(path, bytes)| Some((path.strip_prefix(&folder)?, *bytes)))
     }
 
+    /// The backup's metadata object with another text about its volume: its path in the repository, and its bytes.
+    pub fn with_volume_meta(&self, volume_meta: &str) -> Result<(String, Vec<u8>), String> {
+        let text = |name: &str| self.own()[name].as_str().unwrap_or_default();
+        let path = format!("{}/{}_metadata", text("container"), text("service_metadata"));
+        let stored = file(&self.fixture, &format!("{REPOSITORY}{path}"));
+        let stored = stored.ok_or_else(|| format!("fixture {}: no {path}", self.fixture))?;
+        let mut document: Value = serde_json::from_slice(stored).map_err(|error| error.to_string())?;
+        document["volume_meta"] = json!(volume_meta);
+        Ok((path, document.to_string().into_bytes()))
+    }
+
     /// The device's bytes; an error says what of the fixture is not as it should be.
     pub fn device(&self) -> Result<Vec<u8>, String> {
         let len = self.own()["device_bytes"].as_u64().and_then(|len| usize::try_from(len).ok()).unwrap_or_default();
@@ -135,7 +146,27 @@ fn unpacked(tag: &str, stored: &[u8]) -> Result<Vec<u8>, String> {
 
 #[cfg(test)]
 mod tests {
+    use clinker_manager::metadata;
+    use clinker_manager::model::VolumeRow;
+
     use super::*;
+
+    #[test]
+    fn what_the_original_keeps_of_a_volume_is_read_and_restored() {
+        for name in links() {
+            let link = Link::named(&name).unwrap();
+            let (path, _) = link.with_volume_meta("").unwrap();
+            let stored: Value =
+                serde_json::from_slice(file(&link.fixture, &format!("{REPOSITORY}{path}")).unwrap()).unwrap();
+            let restored = metadata::read(stored["volume_meta"].as_str().unwrap()).unwrap();
+            assert_eq!(restored.encryption_key_id, Some(None), "{name}: version 2, not encrypted");
+            let mut volume = VolumeRow::default();
+            restored.check(&volume).unwrap();
+            restored.apply(&mut volume);
+            assert_eq!(volume.display_name.as_deref(), Some("vol"), "{name}");
+            assert_eq!(volume.display_description.as_deref(), Some("oracle volume"), "{name}");
+        }
+    }
 
     #[test]
     fn every_fixture_holds_the_device_that_was_backed_up() {

@@ -46,7 +46,7 @@ fn is_closed(play: &Play) -> Result<(), Failed> {
 }
 
 fn every_victim(entries: &[Entry]) -> Result<(), Failed> {
-    let base = BASES.iter().find(|base| base.name == "create").ok_or("no base create")?;
+    let base = BASES.iter().find(|base| base.name == "create-encrypted").ok_or("no base create-encrypted")?;
     let all = plays(base, entries, "swift", &Parts::default()).map_err(|error| format!("{error:#}"))?;
     let seen: BTreeSet<Victim> = all.iter().map(|play| play.victim).collect();
     let names: BTreeSet<&str> = all.iter().map(|play| play.plan.scenario.as_str()).collect();

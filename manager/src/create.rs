@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use clinker_drivers::driver::BackupUpdate;
-use clinker_drivers::{BackupControl, RequestContext};
+use clinker_drivers::{Backup, BackupControl, RequestContext};
 
 use crate::bus::Cast;
 use crate::db::{Begun, Call};
 use crate::model::{BackupRow, BackupStatus, Operation};
-use crate::operation::{Control, Manager};
+use crate::operation::{Control, Done, Manager};
 use crate::transitions::Case;
 use crate::volumes::{self, Attachment, Purpose};
-use crate::{Error, Kind, Result, attachments, temporary};
+use crate::{Error, Kind, Result, attachments, encryption, metadata, temporary};
 
 pub(crate) async fn create_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
     // Registered before the start is out: whoever sees it can wait for the end.
     let Some(working_on_it) = manager.work_on(Operation::Create, backup_id) else { return };
     let Some(begun) = manager.begin(Operation::Create, &cast).await else { return };
-    let result = run(manager, context, &begun).await;
-    let object_count = result.as_ref().map_or(0, |update| update.object_count);
-    let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), object_count).await;
+    let mut key = None;
+    let result = run(manager, context, &begun, &mut key).await;
+    let done = Done { object_count: result.as_ref().map_or(0, |update| update.object_count), ..Done::default() };
+    let case = manager.finish(Operation::Create, backup_id, result.as_ref().err(), done).await;
     if result.is_ok() && is_nobodys(manager, backup_id, case).await {
         remove_objects(manager, context, backup_id).await;
     }
+    encryption::settle(manager, context, backup_id, key, case).await;
     drop(working_on_it);
 }
 
@@ -39,7 +41,13 @@ async fn is_nobodys(manager: &Manager, backup_id: &str, case: Option<Case>) -> b
     row.is_ok_and(|row| matches!(row.status, Deleting | Deleted | ErrorDeleting))
 }
 
-async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) -> Result<BackupUpdate> {
+/// `key` is the id of the backup's own key, once that is written down.
+async fn run(
+    manager: &Arc<Manager>,
+    context: &RequestContext,
+    begun: &Begun,
+    key: &mut Option<String>,
+) -> Result<BackupUpdate> {
     let backup = &begun.backup;
     let control = Arc::new(Control {
         manager: Arc::clone(manager),
@@ -47,6 +55,7 @@ async fn run(manager: &Arc<Manager>, context: &RequestContext, begun: &Begun) ->
         wanted: BackupStatus::Creating,
     });
     let _slot = manager.slot(|| control.still_wanted()).await?;
+    encryption::clone_for_backup(manager, context, begun, key).await.map_err(|error| error.during("backup"))?;
     let Some(copy) = temporary::needed(manager, begun) else {
         return store(manager, context, begun, control, backup.snapshot_id.clone()).await;
     };
@@ -78,10 +87,13 @@ async fn store(
     };
     let zone = &manager.options.storage_availability_zone;
     let parent = begun.chain.iter().rev().nth(1).map(|parent| parent.for_driver(zone));
+    let version = manager.options.backup_metadata_version;
+    let volume_meta = begun.source.as_ref().map(|volume| metadata::write(volume, version));
+    let stored = Backup { volume_meta, ..backup.for_driver(zone) };
     let stored = match volumes::attach(manager.volumes.as_ref(), &attachment).await {
         Ok(device) => {
             let control: Arc<dyn BackupControl> = control;
-            driver.backup(context, &backup.for_driver(zone), parent.as_ref(), device.as_ref(), control).await
+            driver.backup(context, &stored, parent.as_ref(), device.as_ref(), control).await
         }
         Err(error) => Err(error),
     };

@@ -7,8 +7,8 @@ use clinker_drivers::RequestContext;
 use crate::bus::Cast;
 use crate::db::Call;
 use crate::model::{BackupRow, BackupStatus, Operation};
-use crate::operation::{Manager, Prospect};
-use crate::{Error, Kind, Result, temporary, workers};
+use crate::operation::{Done, Manager, Prospect};
+use crate::{Error, Kind, Result, encryption, temporary, workers};
 
 pub(crate) async fn delete_backup(manager: &Arc<Manager>, cast: Cast) {
     let (context, backup_id) = (&cast.context.clone().into(), cast.backup_id.as_str());
@@ -25,7 +25,7 @@ pub(crate) async fn delete_backup(manager: &Arc<Manager>, cast: Cast) {
         let Some(_) = manager.begin(Operation::Delete, &cast).await else { return };
     }
     let result = remove(manager, context, &begun.backup.id).await;
-    manager.finish(Operation::Delete, backup_id, result.err().as_ref(), 0).await;
+    manager.finish(Operation::Delete, backup_id, result.err().as_ref(), Done::default()).await;
     drop(working_on_it);
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn resume(manager: Arc<Manager>, backup: BackupRow) {
         Ok(()) => remove(&manager, &RequestContext::admin(), &backup.id).await,
         Err(error) => Err(error),
     };
-    manager.finish(Operation::Delete, &backup.id, result.err().as_ref(), 0).await;
+    manager.finish(Operation::Delete, &backup.id, result.err().as_ref(), Done::default()).await;
     drop(working_on_it);
 }
 
@@ -73,5 +73,7 @@ async fn remove(manager: &Manager, context: &RequestContext, backup_id: &str) ->
     }
     let driver = manager.driver().ok_or_else(|| Error::new(Kind::ServiceDown, "the driver is not initialised"))?;
     let zone = &manager.options.storage_availability_zone;
-    driver.delete_backup(context, &backup.for_driver(zone)).await.map_err(|error| error.during("delete_backup"))
+    driver.delete_backup(context, &backup.for_driver(zone)).await.map_err(|error| error.during("delete_backup"))?;
+    // Last: without its key the bytes are nothing.
+    encryption::delete_of_backup(manager, context, &backup).await.map_err(|error| error.during("delete_backup"))
 }

@@ -2,8 +2,8 @@
 //!
 //! Start with [`service::Service`] (what runs on a backup host) and [`api::Api`] (what a client calls). An operation is
 //! one file. What each operation's end means for rows and events is [`transitions`], section 5 of the design as code.
-//! The outside is reached through [`clinker_env::Env`] and the ports [`db::Db`], [`bus::Bus`], [`volumes::Volumes`] and
-//! [`service::DriverFactory`]; nothing here knows of simulation.
+//! The outside is reached through [`clinker_env::Env`] and the ports [`db::Db`], [`bus::Bus`], [`volumes::Volumes`],
+//! [`keys::Keys`] and [`service::DriverFactory`]; nothing here knows of simulation.
 
 mod account;
 pub mod api;
@@ -15,10 +15,13 @@ mod cleanup;
 mod create;
 pub mod db;
 mod delete;
+mod encryption;
 mod export;
 mod import;
+pub mod keys;
 pub mod lifecycle;
 pub mod messages;
+pub mod metadata;
 pub mod model;
 pub mod notify;
 mod operation;

@@ -1,5 +1,7 @@
 //! Rows of the database and the statuses in them, under Cinder's column names.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -137,6 +139,9 @@ pub struct BackupRow {
     pub temp_snapshot_id: Option<String>,
     pub data_timestamp: Stamp,
     pub restore_volume_id: Option<String>,
+    /// A key of its own, made from its volume's; named before it is made, until it is gone.
+    #[serde(default)]
+    pub encryption_key_id: Option<String>,
     pub created_at: Stamp,
     pub updated_at: Option<Stamp>,
     pub deleted_at: Option<Stamp>,
@@ -159,6 +164,46 @@ pub struct VolumeRow {
     pub host: Option<String>,
     /// The backup it was last restored from, when that is of another volume.
     pub src_backup_id: Option<String>,
+    #[serde(default)]
+    pub display_description: Option<String>,
+    #[serde(default)]
+    pub volume_type_id: Option<String>,
+    #[serde(default)]
+    pub encryption_key_id: Option<String>,
+    /// A key that a restore has named and not made its key yet, or replaced and not deleted yet.
+    #[serde(default)]
+    pub spare_key_id: Option<String>,
+    #[serde(default)]
+    pub bootable: bool,
+    /// The user's.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The image's that it was made from.
+    #[serde(default)]
+    pub volume_glance_metadata: BTreeMap<String, String>,
+}
+
+impl Default for VolumeRow {
+    /// An available volume of 1 GiB without a name.
+    fn default() -> VolumeRow {
+        VolumeRow {
+            id: String::new(),
+            display_name: None,
+            size: 1,
+            status: VolumeStatus::Available,
+            previous_status: None,
+            availability_zone: "nova".to_owned(),
+            host: None,
+            src_backup_id: None,
+            display_description: None,
+            volume_type_id: None,
+            encryption_key_id: None,
+            spare_key_id: None,
+            bootable: false,
+            metadata: BTreeMap::new(),
+            volume_glance_metadata: BTreeMap::new(),
+        }
+    }
 }
 
 /// One snapshot of a volume.
@@ -228,6 +273,7 @@ impl BackupRow {
             container: self.container.clone(),
             service_metadata: self.service_metadata.clone(),
             parent_id: self.parent_id.clone(),
+            volume_meta: None,
         }
     }
 }

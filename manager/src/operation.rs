@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use clinker_drivers::{BackupControl, BackupDriver, Options, RestoreControl};
+use clinker_drivers::{BackupControl, BackupDriver, Options};
 use clinker_env::Env;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,7 +14,9 @@ use tokio::time::sleep;
 
 use crate::bus::{Bus, Cast};
 use crate::db::{Begin, Begun, Call, Db, Finish};
+use crate::keys::Keys;
 use crate::lifecycle::Lifecycle;
+use crate::metadata::Restored;
 use crate::model::{BackupStatus, Operation};
 use crate::service::Ports;
 use crate::transitions::Case;
@@ -37,6 +39,7 @@ pub(crate) struct Manager {
     pub db: Arc<dyn Db>,
     pub bus: Arc<dyn Bus>,
     pub volumes: Arc<dyn Volumes>,
+    pub keys: Arc<dyn Keys>,
     driver: Mutex<Option<Arc<dyn BackupDriver>>>,
     working: watch::Sender<bool>,
     /// Whether deletes that wait for a driver may hope for one.
@@ -51,6 +54,15 @@ pub(crate) struct Manager {
     pub published: Notify,
 }
 
+/// What an operation that reached its goal has to tell.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    /// For a create: data objects written.
+    pub object_count: u64,
+    /// For a restore: what goes on the volume besides the bytes.
+    pub restored: Option<Restored>,
+}
+
 /// What a resumed delete waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prospect {
@@ -62,7 +74,7 @@ pub(crate) enum Prospect {
 
 impl Manager {
     pub fn new(options: Options, class_path: &'static str, ports: Ports) -> Manager {
-        let Ports { worker, env, db, bus, volumes, lifecycle, drivers: _ } = ports;
+        let Ports { worker, env, db, bus, volumes, keys, lifecycle, drivers: _ } = ports;
         let limit = usize::try_from(options.backup_max_operations).unwrap_or(Semaphore::MAX_PERMITS);
         let slots = (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
         Manager {
@@ -75,6 +87,7 @@ impl Manager {
             db,
             bus,
             volumes,
+            keys,
             driver: Mutex::new(None),
             working: watch::Sender::new(false),
             prospect: watch::Sender::new(Prospect::Open),
@@ -178,7 +191,7 @@ impl Manager {
         operation: Operation,
         backup_id: &str,
         error: Option<&Error>,
-        object_count: u64,
+        done: Done,
     ) -> Option<Case> {
         if let Some(error) = error {
             tracing::error!("{operation} of backup {backup_id} failed: {error}");
@@ -188,7 +201,8 @@ impl Manager {
             backup_id: backup_id.to_owned(),
             host: self.options.host.clone(),
             error: error.map(Error::to_string),
-            object_count,
+            object_count: done.object_count,
+            restored: done.restored.map(Box::new),
         };
         let case = self.insist(&Call::OpFinish(finish)).await;
         serde_json::from_value(case).ok()
@@ -306,16 +320,5 @@ impl BackupControl for Control {
             percent: backup_percent,
         };
         self.manager.call(call).await.map(|_| ())
-    }
-}
-
-#[async_trait]
-impl RestoreControl for Control {
-    async fn check_cancelled(&self) -> Result<()> {
-        self.still_wanted().await
-    }
-
-    fn warn(&self, finding: &str) {
-        tracing::warn!("restore of backup {}: {finding}", self.backup_id);
     }
 }

@@ -57,7 +57,7 @@ pub fn fields(backup: &BackupRow, driver_info: Map<String, Value>) -> Fields {
     put("data_timestamp", json!(backup.data_timestamp.seconds()));
     put("restore_volume_id", json!(backup.restore_volume_id));
     put("metadata", json!({}));
-    put("encryption_key_id", Value::Null);
+    put("encryption_key_id", json!(backup.encryption_key_id));
     put("created_at", json!(backup.created_at.seconds()));
     put("updated_at", json!(backup.updated_at.map(Stamp::seconds)));
     put("deleted_at", json!(backup.deleted_at.map(Stamp::seconds)));
@@ -110,6 +110,8 @@ pub struct Imported {
     pub size: u64,
     pub object_count: u64,
     pub snapshot_id: Option<String>,
+    #[serde(default)]
+    pub encryption_key_id: Option<String>,
     /// None: that of the row stays.
     pub data_timestamp: Option<Stamp>,
     pub created_at: Option<Stamp>,
@@ -143,6 +145,7 @@ impl Imported {
             size,
             object_count: count.ok_or_else(|| invalid("object_count is not a number".into()))?,
             snapshot_id: text(fields, "snapshot_id")?,
+            encryption_key_id: text(fields, "encryption_key_id")?,
             data_timestamp: stamp(fields, "data_timestamp")?,
             created_at: stamp(fields, "created_at")?,
             driver_info: fields.get("driver_info").and_then(Value::as_object).cloned().unwrap_or_default(),
@@ -161,6 +164,7 @@ impl Imported {
         row.size = of.size;
         row.object_count = of.object_count;
         row.snapshot_id = of.snapshot_id;
+        row.encryption_key_id = of.encryption_key_id;
         row.data_timestamp = of.data_timestamp.unwrap_or(row.data_timestamp);
         row.created_at = of.created_at.unwrap_or(row.created_at);
     }
@@ -217,7 +221,7 @@ mod tests {
 
     fn row() -> BackupRow {
         let mut row = original();
-        row.retain(|name, _| !["driver_info", "metadata", "encryption_key_id"].contains(&name.as_str()));
+        row.retain(|name, _| !["driver_info", "metadata"].contains(&name.as_str()));
         row.insert("open_events".into(), json!([]));
         serde_json::from_value(Value::Object(row)).unwrap()
     }

@@ -115,6 +115,7 @@ fn fails(database: &mut Database, id: &str, error: &str) {
         host: "h1".into(),
         error: Some(error.into()),
         object_count: 0,
+        restored: None,
     }));
 }
 

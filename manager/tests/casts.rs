@@ -98,6 +98,7 @@ async fn a_cast_that_comes_again_begins_nothing() {
         host: "h1".into(),
         error: None,
         object_count: 1,
+        restored: None,
     }));
     database.take_log();
     let last: Begun = from(database.call(begin("cast of b")));

@@ -38,7 +38,14 @@ fn begin(operation: Operation, backup_id: &str) -> Call {
 }
 
 fn finish(operation: Operation, backup_id: &str) -> Call {
-    Call::OpFinish(Finish { operation, backup_id: backup_id.into(), host: "h1".into(), error: None, object_count: 1 })
+    Call::OpFinish(Finish {
+        operation,
+        backup_id: backup_id.into(),
+        host: "h1".into(),
+        error: None,
+        object_count: 1,
+        restored: None,
+    })
 }
 
 /// A finished backup, made as requested.
@@ -188,6 +195,7 @@ async fn a_failed_increment_never_counts_as_dependent() {
         host: "h1".into(),
         error: Some("quota: backup: full".into()),
         object_count: 0,
+        restored: None,
     };
     database.call(Call::OpFinish(failed));
     database.call(api_delete("bad", false));

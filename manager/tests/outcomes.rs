@@ -330,6 +330,7 @@ fn play(row: &Row) -> Case {
             host: "h".into(),
             error: row.fails.map(str::to_owned),
             object_count: 3,
+            restored: None,
         })))
         .expect("it was open")
     });

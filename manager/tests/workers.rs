@@ -45,13 +45,9 @@ fn fails(database: &mut Database, host: &str, worker: u32) {
 fn volume(database: &mut Database, id: &str, zone: &str, host: Option<&str>) {
     let volume = VolumeRow {
         id: id.to_owned(),
-        display_name: None,
-        size: 1,
-        status: VolumeStatus::Available,
-        previous_status: None,
         availability_zone: zone.to_owned(),
         host: host.map(str::to_owned),
-        src_backup_id: None,
+        ..VolumeRow::default()
     };
     database.call(Call::VolumeCreate { volume });
 }
@@ -217,6 +213,7 @@ fn an_operation_that_has_ended_is_not_run_again_by_its_cast() {
         host: "h".to_owned(),
         error: None,
         object_count: 1,
+        restored: None,
     };
     database.call(Call::OpFinish(finish));
     assert!(!takes(&mut database, 1, Operation::Create, "c1"), "the same cast");

@@ -111,6 +111,12 @@ pub struct Origin {
 }
 
 #[derive(Deserialize)]
+struct VolumeMetaIn {
+    #[serde(default)]
+    volume_meta: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct HashListIn {
     version: String,
     chunk_size: u64,
@@ -134,7 +140,7 @@ pub fn encode_metadata(backup: &Backup, objects: &[DataObject]) -> Vec<u8> {
         parent_id: backup.parent_id.as_deref(),
         version: VERSION,
         volume_id: &backup.volume_id,
-        volume_meta: None,
+        volume_meta: backup.volume_meta.as_deref(),
     })
 }
 
@@ -166,6 +172,11 @@ pub fn decode_metadata(name: &str, body: &[u8]) -> Result<Vec<DataObject>> {
         }
     }
     Ok(objects)
+}
+
+/// What a metadata object keeps of the volume: a document of the service's own. `name` is its own name, for the error.
+pub fn decode_volume_meta(name: &str, body: &[u8]) -> Result<Option<String>> {
+    decode(name, body).map(|document: VolumeMetaIn| document.volume_meta)
 }
 
 /// Whose metadata object it is. `name` is its own name, for the error.

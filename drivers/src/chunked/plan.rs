@@ -15,6 +15,8 @@ pub(super) struct Plan {
     /// The requested backup's; none if its sha256file is missing.
     pub hashes: Option<HashList>,
     pub hash_list_name: String,
+    /// What the requested backup keeps of its volume.
+    pub volume_meta: Option<String>,
 }
 
 pub(super) struct Planned {
@@ -35,10 +37,11 @@ pub(super) async fn read(
     let (container, prefix) = super::location(requested)?;
     let hash_list_name = format::sha256file_name(prefix);
     let mut objects = Vec::new();
-    let mut has_hash_list = false;
+    let (mut has_hash_list, mut volume_meta) = (false, None);
     for backup in chain {
-        let listed = read_member(driver, context, backup, &mut objects).await?;
-        has_hash_list = listed.contains(&hash_list_name);
+        let member = read_member(driver, context, backup, &mut objects).await?;
+        has_hash_list = member.listed.contains(&hash_list_name);
+        volume_meta = member.volume_meta;
     }
     let hashes = if has_hash_list {
         let body = driver.store.get(context, container, &hash_list_name).await?;
@@ -46,18 +49,25 @@ pub(super) async fn read(
     } else {
         None
     };
-    let plan = Plan { objects, hashes, hash_list_name };
+    let plan = Plan { objects, hashes, hash_list_name, volume_meta };
     plan.check_fits(device_len)?;
     Ok(plan)
 }
 
-/// Appends the objects of one backup of the chain; returns the names that are stored under its prefix.
+/// What else there is of one backup of a chain.
+pub(super) struct Member {
+    /// The names that are stored under its prefix.
+    pub listed: BTreeSet<String>,
+    pub volume_meta: Option<String>,
+}
+
+/// Appends the objects of one backup of the chain.
 pub(super) async fn read_member(
     driver: &ChunkedDriver,
     context: &RequestContext,
     backup: &Backup,
     planned: &mut Vec<Planned>,
-) -> Result<BTreeSet<String>> {
+) -> Result<Member> {
     let (container, prefix) = super::location(backup)?;
     let name = format::metadata_name(prefix);
     let body = driver.store.get(context, container, &name).await.map_err(|error| {
@@ -69,14 +79,17 @@ pub(super) async fn read_member(
     })?;
     let bytes = body.len() as u64;
     let document = name.clone();
-    let objects = driver.env.compute(Work::Other, bytes, move || format::decode_metadata(&document, &body)).await?;
+    let job = move || -> Result<_> {
+        Ok((format::decode_metadata(&document, &body)?, format::decode_volume_meta(&document, &body)?))
+    };
+    let (objects, volume_meta) = driver.env.compute(Work::Other, bytes, job).await?;
     let listed: BTreeSet<String> = driver.store.list(context, container, prefix).await?.into_iter().collect();
     check_listing(&listed, &objects, &name, &format::sha256file_name(prefix))?;
     for object in objects {
         let algorithm = object.algorithm()?;
         planned.push(Planned { container: container.to_owned(), object, algorithm });
     }
-    Ok(listed)
+    Ok(Member { listed, volume_meta })
 }
 
 /// The stored names, without the two special ones, must be those of the metadata, each once.

@@ -27,6 +27,7 @@ pub(super) async fn restore(
     if plan.hashes.is_none() {
         control.warn(&format!("object {} is missing: only md5 is checked", plan.hash_list_name));
     }
+    control.volume_meta(plan.volume_meta.as_deref()).await?;
     let verifier = Verifier::new(driver, &plan, device.len());
     let mut writer = Writer { device, volume_is_new, written: Coverage::default() };
     for (index, planned) in plan.objects.iter().enumerate() {

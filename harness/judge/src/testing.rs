@@ -52,6 +52,7 @@ pub fn script() -> Script {
             status: "available".to_owned(),
             zone: None,
             host: None,
+            traits: Default::default(),
         }],
         faults: Vec::new(),
         steps: Vec::new(),

@@ -125,6 +125,8 @@ pub enum Entry {
         /// `backup` or `restore`.
         purpose: String,
     },
+    /// A key of the key manager: `given` (at the start), `made`, `deleted`, `living` (at the end).
+    Key { key_id: String, what: String },
     /// At the end: one row of the database.
     FinalRow { table: String, id: String, row: Value },
     /// At the end: one object that a store holds.

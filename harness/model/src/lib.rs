@@ -10,6 +10,7 @@ pub mod journal;
 pub mod plan;
 pub mod record;
 pub mod scenario;
+pub mod traits;
 pub mod units;
 pub mod verdict;
 

@@ -1,12 +1,13 @@
 //! The plan: a scenario for one driver preset and one seed, with every choice made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Messages, Quota};
 use crate::record::{Export, Import};
 use crate::scenario::{Content, Create, Expect, OfBackup, ResetStatus, Restore, ServiceList, Set, Snapshot, Write};
+use crate::traits::{Traits, given_keys};
 use crate::{ByteSize, Fault, Span};
 
 /// Everything a run is determined by, besides the program itself.
@@ -111,6 +112,16 @@ impl Plan {
         };
     }
 
+    /// The keys that exist at the start.
+    pub fn given_keys(&self) -> BTreeSet<String> {
+        let volumes = self.volumes.iter().filter_map(|volume| volume.traits.encryption_key_id.as_ref());
+        let imports = self.steps.iter().filter_map(|planned| match &planned.step {
+            Step::Import(import) => Some(import),
+            _ => None,
+        });
+        given_keys(volumes, imports)
+    }
+
     /// Whether its engine can play all of its faults, and its schedule if it has one.
     pub fn is_playable(&self) -> bool {
         let ordered = self.schedule.is_none() || self.engine == Engine::Simnet;
@@ -131,6 +142,8 @@ pub struct PlannedVolume {
     pub zone: Option<String>,
     #[serde(default)]
     pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "Traits::is_empty")]
+    pub traits: Traits,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

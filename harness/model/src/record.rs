@@ -34,6 +34,9 @@ pub struct Import {
     /// Fields that the record has with other values.
     #[serde(default)]
     pub with: BTreeMap<String, toml::Value>,
+    /// What the stored metadata object keeps of the volume, in place of what the fixture has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_meta: Option<String>,
 }
 
 impl Import {

@@ -88,6 +88,17 @@ pub struct Volume {
     pub zone: Option<String>,
     /// The backup host it lives on, for `backup_use_same_host`.
     pub host: Option<String>,
+    pub description: Option<String>,
+    /// The id of its type: a backup of an encrypted volume restores to no other.
+    pub volume_type: Option<String>,
+    /// It is encrypted with this key.
+    pub encryption_key_id: Option<String>,
+    /// The user's metadata.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The metadata of the image that it was made from: it is bootable.
+    #[serde(default)]
+    pub glance_metadata: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

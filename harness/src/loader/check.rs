@@ -133,10 +133,14 @@ impl<'d> Checker<'d> {
 
     fn volumes(&mut self) {
         let mut seen = BTreeSet::new();
+        let mut keys = BTreeSet::new();
         for (index, volume) in self.scenario.volumes.iter().enumerate() {
             let index = index.to_string();
             if !seen.insert(&volume.name) {
                 self.wrong(&["volume", &index, "name"], format!("volume `{}` is declared twice", volume.name));
+            }
+            if volume.encryption_key_id.as_ref().is_some_and(|key| key.is_empty() || !keys.insert(key)) {
+                self.wrong(&["volume", &index, "encryption_key_id"], "every encrypted volume has a key of its own");
             }
             if let Some(status) = &volume.status {
                 self.known(&["volume", &index, "status"], "volume status", status, &VOLUME_STATUSES);

@@ -199,6 +199,7 @@ const POINTS: &[&str] = &[
     "bus.acknowledge", "bus.call", "bus.cast", "bus.consume", "bus.notify", "bus.reply",
     "db.api_create", "db.api_delete", "db.api_export", "db.api_force_delete", "db.api_reset_status", "db.api_restore", "db.api_started",
     "db.api_withdraw", "db.backup_get", "db.casts_sent", "db.casts_unsent", "db.cleanup_list", "db.cleanup_one",
+    "db.key_drop", "db.key_save", "db.key_take", "db.spare_key_drop", "db.spare_key_save",
     "db.export_begin", "db.import_begin", "db.import_finish", "db.op_begin", "db.op_finish", "db.op_progress", "db.op_save_location",
     "db.op_status", "db.outbox_delivered", "db.outbox_fetch", "db.service_attempt", "db.service_heartbeat",
     "db.service_list", "db.service_register", "db.temporary_drop", "db.temporary_save", "db.volume_create", "db.volume_get",
@@ -206,12 +207,13 @@ const POINTS: &[&str] = &[
     "fs.create", "fs.create_dir", "fs.list", "fs.metadata", "fs.open", "fs.read", "fs.remove", "fs.rename", "fs.sync",
     "fs.sync_dir", "fs.write",
     "http.delete", "http.get", "http.head", "http.list", "http.other", "http.post", "http.put",
+    "keys.clone", "keys.delete",
     "net.connect",
     "store.check", "store.delete", "store.discard_partial", "store.get", "store.list", "store.put", "store.put_container",
     "volumes.attach", "volumes.create_temporary", "volumes.delete_temporary", "volumes.detach",
 ];
 /// Hosts that others connect to, whatever the driver.
-const SERVERS: &[&str] = &["db", "volume", BROKER_HOST];
+const SERVERS: &[&str] = &["db", "volume", "keymanager", BROKER_HOST];
 
 /// Seconds; clocks are written as dates with four digits of year.
 const MOST_SKEW: u64 = 10 * 365 * 86_400;

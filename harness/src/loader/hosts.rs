@@ -2,6 +2,7 @@
 
 use clinker_model::fault::Fault;
 use clinker_model::scenario::Scenario;
+use clinker_model::traits::given_keys;
 
 use super::check::{Checker, option_text};
 use super::presets::Preset;
@@ -31,6 +32,11 @@ fn workers(scenario: &Scenario) -> u32 {
 pub fn of_world(scenario: &Scenario, preset: &Preset) -> Vec<String> {
     let mut hosts = preset.hosts(scenario.backup_hosts);
     hosts.extend(further_workers(scenario));
+    let volumes = scenario.volumes.iter().filter_map(|volume| volume.encryption_key_id.as_ref());
+    let imports = scenario.steps.iter().filter_map(|step| step.import.as_ref());
+    if !given_keys(volumes, imports).is_empty() {
+        hosts.push("keymanager".to_owned());
+    }
     if !scenario.shared_disk && preset.store == "store" {
         hosts.retain(|host| host != "store");
         hosts.extend((1..=scenario.backup_hosts).map(own_disk));

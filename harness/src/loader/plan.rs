@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use clinker_model::plan::{Engine, Plan, PlannedFault, PlannedStep, PlannedVolume};
-use clinker_model::scenario::Scenario;
+use clinker_model::scenario::{Scenario, Volume};
+use clinker_model::traits::Traits;
 use clinker_model::{ByteSize, Fault, Span};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -195,9 +196,20 @@ fn volumes(scenario: &Scenario, seed: u64, default_size: ByteSize) -> Vec<Planne
             status: declared.and_then(|volume| volume.status.clone()).unwrap_or_else(|| "available".to_owned()),
             zone: declared.and_then(|volume| volume.zone.clone()),
             host: declared.and_then(|volume| volume.host.clone()),
+            traits: declared.map(traits).unwrap_or_default(),
         }
     });
     planned.collect()
+}
+
+fn traits(volume: &Volume) -> Traits {
+    Traits {
+        description: volume.description.clone(),
+        volume_type: volume.volume_type.clone(),
+        encryption_key_id: volume.encryption_key_id.clone(),
+        metadata: volume.metadata.clone(),
+        glance_metadata: volume.glance_metadata.clone(),
+    }
 }
 
 /// A UUID (version 4 in form) that depends on seed and name alone.

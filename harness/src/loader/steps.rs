@@ -119,6 +119,9 @@ impl Checker<'_> {
                 self.wrong(&path, "fixtures are repositories of the driver posix");
             }
         }
+        if import.volume_meta.is_some() && import.fixture.is_none() {
+            self.wrong(&["do", index, "import", "volume_meta"], "`volume_meta` changes a `fixture`: name one");
+        }
         names.backups.insert(&import.name);
     }
 

@@ -32,7 +32,7 @@ const fn base(name: &'static str, from: u64, until: u64) -> Base {
 }
 
 /// Every base: what is under test begins at 60 s, initialisation at once, a force delete clear of health checks.
-pub const BASES: [Base; 12] = [
+pub const BASES: [Base; 15] = [
     base("init", 0, 10),
     base("create", 60, 170),
     base("incremental", 60, 170),
@@ -45,6 +45,9 @@ pub const BASES: [Base; 12] = [
     base("clean-up-create", 60, 170),
     base("clean-up-restore", 60, 170),
     base("clean-up-delete", 60, 170),
+    base("create-encrypted", 60, 170),
+    base("restore-encrypted", 60, 170),
+    base("delete-encrypted", 60, 170),
 ];
 
 /// Who is made to end.
@@ -54,11 +57,12 @@ pub enum Victim {
     Api,
     Database,
     Store,
+    KeyManager,
 }
 
 impl Victim {
-    pub const ALL: [Victim; 4] = [Victim::Manager, Victim::Api, Victim::Database, Victim::Store];
-    pub const NAMES: [&'static str; 4] = ["manager", "api", "database", "store"];
+    pub const ALL: [Victim; 5] = [Victim::Manager, Victim::Api, Victim::Database, Victim::Store, Victim::KeyManager];
+    pub const NAMES: [&'static str; 5] = ["manager", "api", "database", "store", "keymanager"];
 
     pub fn name(self) -> &'static str {
         Victim::NAMES[self as usize]
@@ -68,12 +72,13 @@ impl Victim {
         Victim::ALL.into_iter().find(|victim| victim.name() == name)
     }
 
-    /// Its host; a repository disk is none.
+    /// Its host; a repository disk is none, and a key manager is there for what is encrypted.
     fn host(self, driver: &str) -> Option<&'static str> {
         match self {
             Victim::Manager => Some("backup-host-1"),
             Victim::Api => Some("api"),
             Victim::Database => Some("db"),
+            Victim::KeyManager => Some("keymanager"),
             Victim::Store => presets::preset(driver).map(|preset| preset.store).filter(|store| *store != "store"),
         }
     }

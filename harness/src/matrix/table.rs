@@ -58,7 +58,7 @@ pub fn table(rows: &[Row]) -> String {
 
 fn line(columns: [String; 4]) -> String {
     let [operation, victim, process, power] = columns;
-    format!("| {operation:<16} | {victim:<8} | {process:<15} | {power:<15} |")
+    format!("| {operation:<17} | {victim:<10} | {process:<15} | {power:<15} |")
 }
 
 #[cfg(test)]

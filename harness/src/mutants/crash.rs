@@ -9,7 +9,7 @@ use clinker_manager::transitions::{Case, Outcome, VolumeChange};
 use serde_json::{Value, json};
 
 use super::decisions::Altered;
-use super::files;
+use super::{files, keys};
 use crate::matrix::Victim;
 use crate::run::Parts;
 
@@ -37,6 +37,15 @@ impl CrashMutant {
 
 /// Every mutant of the matrix.
 pub static CRASH_MUTANTS: &[CrashMutant] = &[
+    CrashMutant {
+        name: "key-written-down-late",
+        about: "a backup's key is made before its row names it",
+        base: "create-encrypted",
+        driver: "swift",
+        victim: Victim::Manager,
+        power: false,
+        plant: keys::key_written_down_late,
+    },
     CrashMutant {
         name: "rename-without-sync",
         about: "files get their names before their contents are on the disk",

@@ -8,6 +8,7 @@ mod calls;
 mod crash;
 mod decisions;
 mod files;
+mod keys;
 mod ports;
 mod services;
 mod timing;
@@ -61,6 +62,38 @@ static MUTANTS: &[Mutant] = &[
         driver: "swift",
         checker: "sources",
         plant: volumes::attachments_forgotten,
+    },
+    Mutant {
+        name: "key-not-deleted",
+        about: "the key of a backup outlives it",
+        scenario: "keys/backup-restore-delete",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_not_deleted,
+    },
+    Mutant {
+        name: "key-shared",
+        about: "a backup names its volume's own key instead of a clone",
+        scenario: "keys/increments",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_shared,
+    },
+    Mutant {
+        name: "key-not-written-down",
+        about: "a backup's key is made before its row names it",
+        scenario: "keys/crash-when-cloned",
+        driver: "swift",
+        checker: "keys",
+        plant: keys::key_not_written_down,
+    },
+    Mutant {
+        name: "metadata-lost",
+        about: "a restore brings back the bytes and not the volume's metadata",
+        scenario: "metadata/restored",
+        driver: "swift",
+        checker: "restored_metadata",
+        plant: keys::metadata_lost,
     },
     Mutant {
         name: "temporary-copy-leaks",

@@ -5,6 +5,7 @@
 
 mod calls;
 mod gates;
+mod keys;
 mod logs;
 mod names;
 mod nemesis;
@@ -26,6 +27,7 @@ use clinker_drivers::{BackupDriver, chunked};
 use clinker_env::Env;
 use clinker_manager::bus::Bus;
 use clinker_manager::db::Db;
+use clinker_manager::keys::Keys;
 use clinker_manager::lifecycle::{self, Lifecycle};
 use clinker_manager::messages::{self, UserMessages};
 use clinker_manager::placement::{self, Placement};
@@ -54,6 +56,7 @@ pub struct Parts {
     /// Wraps the driver's port, outside of the recorder.
     pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
     pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
+    pub keys: fn(Arc<dyn Keys>) -> Arc<dyn Keys>,
     /// Wraps the message bus's port, of backup hosts and of the API.
     pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
     /// Wraps the database's port, of backup hosts and of the API.
@@ -76,6 +79,7 @@ impl Default for Parts {
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,
+            keys: |keys| keys,
             bus: |bus| bus,
             db: |db| db,
             ages: Arc::new(Monotonic),

@@ -27,6 +27,7 @@ use clinker_world::{BoxError, Gate, SimDisk, SimJournal, Software, SoftwareFutur
 
 use super::calls::RecordedBus;
 use super::gates::{GatedExecutor, GatedStore};
+use super::keys::{HOST as KEY_HOST, KeyClient, Vault};
 use super::names::Names;
 use super::ports::{GatedBus, GatedDb, RecordedDriver};
 use super::progress::Progress;
@@ -64,6 +65,8 @@ pub(super) struct Scene {
     journal: Arc<SimJournal>,
     names: Arc<Names>,
     devices: Arc<Devices>,
+    /// The key manager's keys, where something is encrypted.
+    vault: Option<Arc<Vault>>,
     store: Arc<OnceLock<Arc<Mutex<Store>>>>,
     options: Options,
     /// Fakes and the repository disk, by host.
@@ -78,7 +81,10 @@ impl Scene {
         let options = options_of(plan)?;
         let plan = Arc::new(plan.clone());
         let devices = Arc::new(Devices::new(plan.seed, &plan.volumes, Arc::clone(&journal)));
+        let given = plan.given_keys();
+        let vault = (!given.is_empty()).then(|| Arc::new(Vault::new(given, Arc::clone(&journal))));
         let mut scene = Scene {
+            vault,
             names: Arc::new(Names::of(&plan.volumes)),
             store: Arc::default(),
             targets: BTreeMap::new(),
@@ -92,6 +98,7 @@ impl Scene {
         scene.add_broker(world)?;
         scene.add_collector(world)?;
         scene.add_volume_host(world)?;
+        scene.add_key_manager(world)?;
         let (mut tokens, mut disks) = (None, Vec::new());
         if scene.back_end == DISK {
             disks = scene.add_disks(world);
@@ -185,6 +192,16 @@ impl Scene {
         })
     }
 
+    /// Where nothing is encrypted there is none.
+    fn add_key_manager(&self, world: &mut dyn World) -> Result<(), RunError> {
+        let Some(vault) = self.vault.clone() else { return Ok(()) };
+        let gate = world.gate(KEY_HOST);
+        add(world, KEY_HOST, move |env| {
+            let (vault, gate) = (Arc::clone(&vault), gate.clone());
+            async move { vault.serve(env, gate).await.map_err(BoxError::from) }
+        })
+    }
+
     /// One repository disk for all backup hosts, as over NFS, or one for each.
     fn add_disks(&mut self, world: &mut dyn World) -> Vec<SimDisk> {
         let own = (1..=self.plan.backup_hosts).map(own_disk);
@@ -207,6 +224,15 @@ impl Scene {
                 disk.put(&path, bytes).map_err(|error| format!("{path}: {error}"))?;
             }
             self.devices.note_made(link.volume_id(), link.backup_id(), link.device()?);
+        }
+        for planned in &self.plan.steps {
+            let Step::Import(Import { fixture: Some(name), volume_meta: Some(text), .. }) = &planned.step else {
+                continue;
+            };
+            let link = Link::named(name).ok_or_else(|| format!("no fixture is called \"{name}\""))?;
+            let (path, bytes) = link.with_volume_meta(text)?;
+            let path = format!("{}/{path}", self.options.backup_posix_path);
+            disk.put(&path, &bytes).map_err(|error| format!("{path}: {error}"))?;
         }
         Ok(())
     }
@@ -242,12 +268,14 @@ impl Scene {
             let env = (parts.env)(env);
             let recorder = Recorder { journal: Arc::clone(&journal), host: name.clone(), calls: Arc::clone(&calls) };
             let volumes = VolumeClient { env: env.clone(), devices: Arc::clone(&devices), gate: gate.clone() };
+            let keys = KeyClient { env: env.clone(), gate: gate.clone() };
             let bus = AmqpBus::new(env.clone(), &options);
             let ports = bus.map(|bus| Ports {
                 worker: process.worker,
                 db: (parts.db)(Arc::new(GatedDb { inner: DbClient::new(env.clone(), DB_HOST), gate: gate.clone() })),
                 bus: (parts.bus)(Arc::new(GatedBus { inner: recorder.answers_of(bus), gate: gate.clone() })),
                 volumes: (parts.volumes)(Arc::new(volumes)),
+                keys: (parts.keys)(Arc::new(keys)),
                 drivers: driver_factory(driver_options.clone(), env.clone(), parts.clone(), recorder, gate.clone()),
                 lifecycle: Arc::clone(&parts.lifecycle),
                 env,
@@ -377,6 +405,9 @@ impl Scene {
             }
         }
         self.devices.record_final();
+        if let Some(vault) = &self.vault {
+            vault.record_final();
+        }
     }
 }
 
@@ -405,10 +436,15 @@ fn seed_request(env: &Env, volume: &PlannedVolume, gib: u64, zone: &str) -> Requ
         display_name: Some(volume.name.clone()),
         size: volume.size.0.div_ceil(gib).max(1),
         status: VolumeStatus::parse(&volume.status).unwrap_or(VolumeStatus::Available),
-        previous_status: None,
         availability_zone: volume.zone.clone().unwrap_or_else(|| zone.to_owned()),
         host: volume.host.clone(),
-        src_backup_id: None,
+        display_description: volume.traits.description.clone(),
+        volume_type_id: volume.traits.volume_type.clone(),
+        encryption_key_id: volume.traits.encryption_key_id.clone(),
+        bootable: !volume.traits.glance_metadata.is_empty(),
+        metadata: volume.traits.metadata.clone(),
+        volume_glance_metadata: volume.traits.glance_metadata.clone(),
+        ..VolumeRow::default()
     };
     let key = format!("seed {}", volume.id);
     Request { key, now: Stamp(env.clock.now()), call: Call::VolumeCreate { volume: row } }

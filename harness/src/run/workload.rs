@@ -255,7 +255,7 @@ impl Workload {
             (None, name) => {
                 let size = self.api.show(&backup_id).await?.size;
                 let volume = self.new_volume(name.as_deref().unwrap_or("restored"), size);
-                RestoreTarget::New { volume }
+                RestoreTarget::New { volume: Box::new(volume) }
             }
         };
         let row = self.api.restore(&self.context(), &backup_id, target).await?;
@@ -272,10 +272,8 @@ impl Workload {
             display_name: Some(name.to_owned()),
             size,
             status: VolumeStatus::Creating,
-            previous_status: None,
             availability_zone: self.zone.clone(),
-            host: None,
-            src_backup_id: None,
+            ..VolumeRow::default()
         }
     }
 

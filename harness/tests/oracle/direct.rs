@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use clinker_manager::db::record::RecordCall;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Begin, Begun, Call, Commit, CommitLog, CreateRequest, HostChoice, Request};
-use clinker_manager::model::{BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
+use clinker_manager::model::{BackupStatus, Operation, Stamp, VolumeRow};
 use clinker_manager::notify::Attempt;
 use clinker_manager::transitions::Section5;
 use rusqlite::Connection;
@@ -123,16 +123,7 @@ impl Database {
     }
 
     fn prepare(&mut self, case: &Case) {
-        let volume = VolumeRow {
-            id: "v".into(),
-            display_name: None,
-            size: 1,
-            status: VolumeStatus::Available,
-            previous_status: None,
-            availability_zone: "nova".into(),
-            host: None,
-            src_backup_id: None,
-        };
+        let volume = VolumeRow { id: "v".into(), ..VolumeRow::default() };
         let request = CreateRequest {
             backup_id: "b".into(),
             user_id: "user".into(),

@@ -12,6 +12,7 @@ use clinker_manager::api::Api;
 use clinker_manager::bus::amqp::AmqpBus;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Call, Db, Request};
+use clinker_manager::keys::Keys;
 use clinker_manager::lifecycle;
 use clinker_manager::model::{BackupStatus, Stamp};
 use clinker_manager::service::{Ports, Service};
@@ -104,7 +105,8 @@ fn ports(env: &Env, options: &Options, db: &Arc<dyn Db>) -> Result<Ports> {
         env: env.clone(),
         db: Arc::clone(db),
         bus: Arc::new(AmqpBus::new(env.clone(), options).context("make the manager's bus")?),
-        volumes: Arc::new(NoVolumes),
+        volumes: Arc::new(Nowhere),
+        keys: Arc::new(Nowhere),
         drivers: Arc::new(move || registry::build(&driver_options, &driver_env)),
         lifecycle: Arc::new(lifecycle::Production),
     })
@@ -128,20 +130,33 @@ impl Db for Local {
     }
 }
 
-/// No volume service: nothing here reads or writes one.
-struct NoVolumes;
+/// No volume service and no key manager: nothing here reads or writes a volume.
+struct Nowhere;
 
 fn none<T>() -> clinker_drivers::Result<T> {
-    Err(Error::new(Kind::Unsupported, "there is no volume service"))
+    Err(Error::new(Kind::Unsupported, "there is no volume service and no key manager"))
 }
 
 #[async_trait]
-impl Volumes for NoVolumes {
+impl Keys for Nowhere {
+    async fn clone_key(&self, _: &RequestContext, _: &str, _: &str) -> clinker_drivers::Result<()> {
+        none()
+    }
+    async fn delete_key(&self, _: &RequestContext, _: &str) -> clinker_drivers::Result<()> {
+        none()
+    }
+}
+
+#[async_trait]
+impl Volumes for Nowhere {
     async fn attach(&self, _: &Attachment) -> clinker_drivers::Result<Arc<dyn Device>> {
         none()
     }
     async fn detach(&self, _: &Attachment) -> clinker_drivers::Result<()> {
         none()
+    }
+    async fn attachments(&self, _: &str) -> clinker_drivers::Result<Vec<Attachment>> {
+        Ok(Vec::new())
     }
     async fn create_temporary(&self, _: &Temporary) -> clinker_drivers::Result<()> {
         none()

@@ -84,7 +84,7 @@ impl Tx<'_> {
             return Err(Error::new(Kind::InvalidBackup, format!("the {operation} of the backup has not ended yet")));
         }
         let volume = match target {
-            RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..volume },
+            RestoreTarget::New { volume } => VolumeRow { status: VolumeStatus::Creating, ..*volume },
             RestoreTarget::Existing { volume_id } => {
                 let volume = self.volume(&volume_id)?;
                 if volume.status != VolumeStatus::Available {
@@ -253,6 +253,7 @@ fn new_backup(request: CreateRequest, size: u64, host: String, parent_id: Option
         temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
+        encryption_key_id: None,
         created_at: now,
         updated_at: None,
         deleted_at: None,

@@ -7,6 +7,7 @@ mod api;
 mod casts;
 mod cleanup;
 pub mod client;
+pub mod keys;
 mod operation;
 mod outbox;
 pub mod record;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::metadata::Restored;
 use crate::model::{BackupRow, BackupStatus, Operation, Stamp, VolumeRow, VolumeStatus};
 use crate::notify::Attempt;
 use crate::quota::Limits;
@@ -130,6 +132,9 @@ pub enum Call {
 
     /// What a project may see of itself.
     Account(account::AccountCall),
+
+    /// Encryption keys.
+    Keys(keys::KeyCall),
 
     /// The caller of an unanswered call gives it up. → its answer if it was applied; null if not, and then never.
     ApiWithdraw {
@@ -277,6 +282,7 @@ impl Call {
             Call::Record(call) => call.name(),
             Call::Source(call) => call.name(),
             Call::Account(call) => call.name(),
+            Call::Keys(call) => call.name(),
             Call::ApiWithdraw { .. } => "api_withdraw",
             Call::Api(asked) => asked.request.name(),
             Call::ApiStarted { .. } => "api_started",
@@ -346,7 +352,7 @@ pub enum RestoreTarget {
     },
     /// A volume that is created for it and stays `creating` until the restore has ended.
     New {
-        volume: VolumeRow,
+        volume: Box<VolumeRow>,
     },
 }
 
@@ -389,6 +395,9 @@ pub struct Begun {
     pub backup: BackupRow,
     /// The source or target.
     pub volume: Option<VolumeRow>,
+    /// For a create: the volume that is backed up, be it through a snapshot.
+    #[serde(default)]
+    pub source: Option<VolumeRow>,
     /// The backup and the ancestors it builds upon, oldest first.
     pub chain: Vec<BackupRow>,
 }
@@ -403,6 +412,9 @@ pub struct Finish {
     pub error: Option<String>,
     /// For a create: data objects written.
     pub object_count: u64,
+    /// For a restore: what goes on the volume besides the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Box<Restored>>,
 }
 
 /// One worker's part of what its host has left unfinished.

@@ -31,7 +31,7 @@ impl Tx<'_> {
             && !self.begins(cast)?
             && !backup.open_events.contains(&operation)
         {
-            return Ok(Begun { ended: None, again: true, backup, volume: None, chain: Vec::new() });
+            return Ok(Begun { ended: None, again: true, backup, volume: None, source: None, chain: Vec::new() });
         }
         // A delete that another host began and did not end goes on here.
         if operation != Operation::ResetStatus && !backup.open_events.contains(&operation) {
@@ -49,7 +49,7 @@ impl Tx<'_> {
         if let Some((case, reason)) = refusal(operation, &backup, volume.as_ref(), arrival) {
             self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
             let volume = self.volume_of(operation, &backup)?;
-            return Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() });
+            return Ok(Begun { ended: Some(case), again: false, backup, volume, source: None, chain: Vec::new() });
         }
         if operation == Operation::Create {
             backup.availability_zone.get_or_insert_with(|| begin.availability_zone.clone());
@@ -59,21 +59,30 @@ impl Tx<'_> {
             self.release_unbegun(&mut backup, Case::CreateStatusChanged)?;
             backup.status = status;
             self.close(Case::ResetOk, operation, &mut backup, None, &begin.host, None)?;
-            return Ok(Begun { ended: Some(Case::ResetOk), again: false, backup, volume: None, chain: Vec::new() });
+            return Ok(Begun {
+                ended: Some(Case::ResetOk),
+                again: false,
+                backup,
+                volume: None,
+                source: None,
+                chain: Vec::new(),
+            });
         }
         // What is removed needs no ancestors; an imported backup may lack them.
         let chain = if operation == Operation::Delete { Ok(Vec::new()) } else { self.chain(&backup) };
         match chain {
             Ok(chain) => {
                 self.save_backup(&mut backup)?;
-                Ok(Begun { ended: None, again: false, backup, volume, chain })
+                let source =
+                    if operation == Operation::Create { self.load("volumes", &backup.volume_id)? } else { None };
+                Ok(Begun { ended: None, again: false, backup, volume, source, chain })
             }
             Err(error) => {
                 let case = ending(operation, backup.status, true);
                 let reason = error.during(method_of(operation)).to_string();
                 self.close(case, operation, &mut backup, volume, &begin.host, Some(&reason))?;
                 let volume = self.volume_of(operation, &backup)?;
-                Ok(Begun { ended: Some(case), again: false, backup, volume, chain: Vec::new() })
+                Ok(Begun { ended: Some(case), again: false, backup, volume, source: None, chain: Vec::new() })
             }
         }
     }
@@ -112,10 +121,13 @@ impl Tx<'_> {
         if !backup.open_events.contains(&finish.operation) {
             return Ok(None);
         }
-        let volume = self.volume_of(finish.operation, &backup)?;
+        let mut volume = self.volume_of(finish.operation, &backup)?;
         let case = ending(finish.operation, backup.status, finish.error.is_some());
         if case == Case::CreateOk {
             backup.object_count = finish.object_count;
+        }
+        if let (Case::RestoreOk, Some(volume), Some(restored)) = (case, &mut volume, &finish.restored) {
+            restored.apply(volume);
         }
         let reason = if case.is_cancel() { Some("cancelled") } else { finish.error.as_deref() };
         self.close(case, finish.operation, &mut backup, volume, &finish.host, reason)?;

@@ -239,6 +239,7 @@ fn imported_row(request: ImportRequest, host: Option<String>, now: crate::model:
         temp_snapshot_id: None,
         data_timestamp: now,
         restore_volume_id: None,
+        encryption_key_id: None,
         created_at: now,
         updated_at: None,
         deleted_at: None,

@@ -32,10 +32,12 @@ CREATE TABLE IF NOT EXISTS backups (
     object_count INTEGER NOT NULL, num_dependent_backups INTEGER NOT NULL, snapshot_id TEXT,
     temp_volume_id TEXT, temp_snapshot_id TEXT,
     data_timestamp TEXT NOT NULL, restore_volume_id TEXT, created_at TEXT NOT NULL, updated_at TEXT, deleted_at TEXT,
-    deleted BOOLEAN NOT NULL, open_events JSON NOT NULL);
+    deleted BOOLEAN NOT NULL, open_events JSON NOT NULL, encryption_key_id TEXT);
 CREATE TABLE IF NOT EXISTS volumes (
     id TEXT PRIMARY KEY, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL, previous_status TEXT,
-    availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT);
+    availability_zone TEXT NOT NULL, host TEXT, src_backup_id TEXT, display_description TEXT,
+    volume_type_id TEXT, encryption_key_id TEXT, spare_key_id TEXT, bootable BOOLEAN NOT NULL, metadata JSON NOT NULL,
+    volume_glance_metadata JSON NOT NULL);
 CREATE TABLE IF NOT EXISTS snapshots (
     id TEXT PRIMARY KEY, volume_id TEXT NOT NULL, display_name TEXT, size INTEGER NOT NULL, status TEXT NOT NULL,
     created_at TEXT NOT NULL);
@@ -306,6 +308,7 @@ impl Tx<'_> {
             Call::Record(call) => self.records(call),
             Call::Source(call) => self.source(call),
             Call::Account(call) => self.account(call),
+            Call::Keys(call) => self.keys(call),
             Call::ApiWithdraw { withdrawn } => self.withdraw(&withdrawn),
             Call::Api(_) | Call::ApiStarted { .. } | Call::CastsUnsent { .. } | Call::CastsSent { .. } => {
                 self.casts(call)
@@ -471,8 +474,12 @@ enum Column {
 impl Column {
     fn named(name: &str) -> Column {
         match name {
-            "working" | "host_bound" | "ended" | "deleted" | "delivered" | "sent" | "begun" => Column::Boolean,
-            "open_events" | "message" | "answer" | "method" | "hosts" => Column::Json,
+            "working" | "host_bound" | "ended" | "deleted" | "delivered" | "sent" | "begun" | "bootable" => {
+                Column::Boolean
+            }
+            "open_events" | "message" | "answer" | "method" | "hosts" | "metadata" | "volume_glance_metadata" => {
+                Column::Json
+            }
             _ => Column::Plain,
         }
     }

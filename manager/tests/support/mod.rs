@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use clinker_manager::Result;
 use clinker_manager::db::sqlite::Store;
 use clinker_manager::db::{Call, Commit, CommitLog, CreateRequest, HostChoice, Request};
-use clinker_manager::model::{Stamp, VolumeRow, VolumeStatus};
+use clinker_manager::model::{Stamp, VolumeRow};
 use clinker_manager::notify::Attempt;
 use clinker_manager::transitions::Section5;
 use rusqlite::Connection;
@@ -77,16 +77,7 @@ impl Database {
     }
 
     pub fn add_volume(&mut self, id: &str) {
-        let volume = VolumeRow {
-            id: id.to_owned(),
-            display_name: None,
-            size: 1,
-            status: VolumeStatus::Available,
-            previous_status: None,
-            availability_zone: "nova".to_owned(),
-            host: None,
-            src_backup_id: None,
-        };
+        let volume = VolumeRow { id: id.to_owned(), ..VolumeRow::default() };
         self.call(Call::VolumeCreate { volume });
     }
 

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod events;
 pub mod expectations;
 pub mod faults;
+pub mod keys;
 pub mod leftovers;
 pub mod messages;
 pub mod once;
@@ -17,6 +18,7 @@ pub mod progress;
 pub mod quotas;
 pub mod records;
 pub mod restored_bytes;
+pub mod restored_metadata;
 pub mod rows;
 pub mod secrets;
 pub mod service_state;
@@ -36,6 +38,8 @@ pub const CHECKERS: &[Checker] = &[
     delivery::CHECKER,
     collected::CHECKER,
     restored_bytes::CHECKER,
+    restored_metadata::CHECKER,
+    keys::CHECKER,
     records::CHECKER,
     calls::CHECKER,
     leftovers::CHECKER,

@@ -19,7 +19,7 @@ pub const CHECKER: Checker = Checker {
 };
 
 /// Columns that a record carries, besides moments of time.
-const CARRIED: [&str; 10] = [
+const CARRIED: [&str; 11] = [
     "id",
     "volume_id",
     "display_name",
@@ -30,6 +30,7 @@ const CARRIED: [&str; 10] = [
     "size",
     "object_count",
     "snapshot_id",
+    "encryption_key_id",
 ];
 /// Moments, of which it carries the seconds.
 const MOMENTS: [&str; 2] = ["created_at", "data_timestamp"];
@@ -186,6 +187,7 @@ mod tests {
             service: None,
             without: None,
             with: BTreeMap::new(),
+            volume_meta: None,
         };
         let waiting = json!({ "id": BACKUP, "status": "creating" });
         let script = script().step(None, Step::Import(import)).commit_of("api_import", change(waiting), vec![]);
