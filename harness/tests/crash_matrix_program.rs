@@ -34,7 +34,11 @@ fn the_table_says_how_many_plays_passed() {
     let (code, printed) =
         clinker(&root, &["matrix", "--driver", "posix", "--area", "init", "--victim", "manager", "--every", "5"]);
     assert_eq!(code, Some(0), "{printed}");
-    assert!(printed.contains("| init             | manager  |"), "{printed}");
+    let cells = |line: &str| line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    assert!(
+        printed.lines().map(cells).any(|row| row.starts_with(&["".into(), "init".into(), "manager".into()])),
+        "{printed}"
+    );
     assert!(printed.contains(" 0 failed"), "{printed}");
 }
 

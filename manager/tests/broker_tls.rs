@@ -1,5 +1,7 @@
 //! The bus through TLS: the broker's certificate is checked as the options say, and no credential shows anywhere.
 
+#![cfg(feature = "tls")]
+
 #[path = "../../harness/fakes/tests/support/mod.rs"]
 mod memory;
 
