@@ -42,7 +42,9 @@ async fn give_back_once(manager: &Manager) -> Result<bool> {
     for attachment in volumes::attachments(manager.volumes.as_ref(), &manager.options.host).await? {
         let backup_id = attachment.backup_id.clone();
         let backup: BackupRow = manager.ask(Call::BackupGet { backup_id }).await?;
-        if backup.open_events.contains(&attachment.purpose.operation()) {
+        let operation = attachment.purpose.operation();
+        // Since it was listed, the next operation may have begun.
+        if backup.open_events.contains(&operation) || manager.runs(operation, &attachment.backup_id) {
             is_done = false;
         } else {
             volumes::detach(manager.volumes.as_ref(), &attachment).await?;

@@ -43,15 +43,14 @@ pub(crate) async fn import_record(manager: &Arc<Manager>, drivers: &DriverFactor
     let backup_id = &cast.backup_id;
     // A delete waits for it, as for a create.
     let Some(working_on_it) = manager.work_on(Operation::Create, backup_id) else { return };
-    let begin = RecordCall::ImportBegin { backup_id: backup_id.clone(), host: manager.options.host.clone() };
+    let (host, driver) = (manager.options.host.clone(), manager.class_path.to_owned());
+    let begin = RecordCall::ImportBegin { backup_id: backup_id.clone(), host, driver };
     let begun = match manager.persist::<Option<ImportBegun>>(&Call::Record(begin)).await {
         Ok(Some(begun)) => begun,
         Ok(None) => return tracing::warn!("backup {backup_id} is not to be imported any more"),
         Err(error) => return tracing::error!("import_record of backup {backup_id} cannot begin: {error}"),
     };
-    if !registry::accepts(&begun.record.backup_service, manager.class_path)
-        && let Some(next) = &begun.next
-    {
+    if let Some(next) = &begun.hand_on {
         return hand_on(manager, next, cast).await;
     }
     let context = cast.context.clone().into();
@@ -72,7 +71,8 @@ pub(crate) async fn import_record(manager: &Arc<Manager>, drivers: &DriverFactor
     drop(working_on_it);
 }
 
-/// Until the bus has taken it. If this process ends first, its clean-up ends the import.
+/// Until the bus has taken it. If this process ends first, its clean-up ends the import; if the next one ends before it
+/// begins, that one's does.
 async fn hand_on(manager: &Manager, next: &str, cast: &Cast) {
     tracing::info!("the record of backup {} is of another driver: {next} may have it", cast.backup_id);
     while let Err(error) = manager.bus.cast(next, cast).await {

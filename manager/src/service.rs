@@ -21,9 +21,7 @@ use crate::notify::Attempt;
 use crate::operation::Manager;
 use crate::volumes::Volumes;
 use crate::workers::Taken;
-use crate::{
-    Error, Kind, Result, calls, cleanup, create, db, delete, export, import, metadata, outbox, reset, restore, workers,
-};
+use crate::{Error, Kind, Result, calls, cleanup, create, db, delete, export, import, outbox, reset, restore, workers};
 
 /// Pause before a call is repeated that the service cannot do without.
 pub(crate) const PAUSE: Duration = Duration::from_secs(10);
@@ -58,11 +56,6 @@ impl Service {
     /// Checks the configuration; `invalid_config` names the option that is wrong.
     pub fn new(options: Options, ports: Ports) -> Result<Service> {
         options.validate()?;
-        if options.backup_metadata_version > metadata::NEWEST {
-            let (found, newest) = (options.backup_metadata_version, metadata::NEWEST);
-            let what = format!("option backup_metadata_version: found {found}, expected at most {newest}");
-            return Err(Error::new(Kind::InvalidConfig, what));
-        }
         let driver = registry::find(&options.backup_driver)?;
         let timing = Timing::of(&options);
         let (lifecycle, drivers) = (Arc::clone(&ports.lifecycle), Arc::clone(&ports.drivers));

@@ -3,7 +3,9 @@
 mod support;
 
 use clinker_manager::bus::Method;
-use clinker_manager::db::{ApiRequest, Begin, Begun, Call, CreateRequest, Deleted, Finish, Outgoing, Sender};
+use clinker_manager::db::{
+    ApiRequest, Begin, Begun, Call, CreateRequest, Deleted, Finish, Outgoing, RestoreTarget, Sender,
+};
 use clinker_manager::model::{Operation, VolumeStatus};
 use serde_json::Value;
 use support::{Database, POSIX, create, first_host, from};
@@ -40,6 +42,11 @@ fn begin(cast: &str) -> Call {
         running_here: Vec::new(),
         cast: Some(cast.into()),
     })
+}
+
+fn finish(operation: Operation) -> Call {
+    let (backup_id, host) = ("b".into(), "h1".into());
+    Call::OpFinish(Finish { operation, backup_id, host, error: None, object_count: 1, restored: None })
 }
 
 /// A database with one volume, one service that is up, and one process of the API.
@@ -92,18 +99,48 @@ async fn a_cast_that_comes_again_begins_nothing() {
     // While it is open, whoever takes the cast goes on with it: its first worker is gone.
     let taken_over: Begun = from(database.call(begin("cast of b")));
     assert!(!taken_over.again && taken_over.ended.is_none());
-    database.call(Call::OpFinish(Finish {
-        operation: Operation::Create,
-        backup_id: "b".into(),
-        host: "h1".into(),
-        error: None,
-        object_count: 1,
-        restored: None,
-    }));
+    database.call(finish(Operation::Create));
     database.take_log();
     let last: Begun = from(database.call(begin("cast of b")));
     assert!(last.again);
     assert!(database.take_log().is_empty());
+}
+
+/// Restores of one backup, one after the other: the first one's cast comes a second time while the second one runs.
+#[tokio::test(start_paused = true)]
+async fn a_cast_that_comes_again_has_no_part_in_the_next_request() {
+    let mut database = ready();
+    database.call(asked("one", create("b", "v")));
+    database.call(begin("cast of b"));
+    database.call(finish(Operation::Create));
+    let restore = |cast: &str| {
+        Call::Api(Box::new(ApiRequest {
+            sender: sender("one"),
+            cast: cast.into(),
+            user_id: "user".into(),
+            project_id: "project".into(),
+            method: Method::RestoreBackup,
+            request: Call::ApiRestore {
+                backup_id: "b".into(),
+                target: RestoreTarget::Existing { volume_id: "v".into() },
+                choice: first_host(),
+            },
+        }))
+    };
+    let begin_restore = |cast: &str, host: &str| {
+        let Call::OpBegin(begun) = begin(cast) else { unreachable!("begin makes an OpBegin") };
+        Call::OpBegin(Begin { operation: Operation::Restore, host: host.into(), ..begun })
+    };
+    database.call(restore("first"));
+    database.call(begin_restore("first", "h1"));
+    database.call(finish(Operation::Restore));
+    database.call(restore("second"));
+    let second: Begun = from(database.call(begin_restore("second", "h1")));
+    assert!(!second.again && second.ended.is_none());
+    let late: Begun = from(database.call(begin_restore("first", "h2")));
+    assert!(late.again);
+    let taken_over: Begun = from(database.call(begin_restore("second", "h1")));
+    assert!(!taken_over.again && taken_over.ended.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ options! {
     backup_service_inithost_offload: bool = true, Any, "whether deletes found at start run concurrently or one after the other";
     backup_use_temp_snapshot: bool = false, Any, "whether volumes in use are copied as a temporary snapshot instead of a temporary volume";
     backup_use_same_host: bool = false, Any, "whether to choose the backup service on the volume's own host";
-    backup_metadata_version: u64 = 2, Min(1), "version written for volume metadata, 1 or 2; both are read";
+    backup_metadata_version: u64 = 2, Between(1, 2), "version written for volume metadata, 1 or 2; both are read";
     backup_name_template: String = text("backup-%s"), NotEmpty, "template of a backup's derived name";
     quota_backups: i64 = 10, Min(-1), "backups per project; -1 = unlimited";
     quota_backup_gigabytes: i64 = 1000, Min(-1), "GiB of backups per project; -1 = unlimited";

@@ -27,6 +27,8 @@ pub enum Limits {
     Any,
     /// A number of at least this much.
     Min(i64),
+    /// A number from the one to the other.
+    Between(i64, i64),
     /// A number of more than this.
     Above(i64),
     NotEmpty,
@@ -66,13 +68,14 @@ macro_rules! number {
             const KIND: &'static str = $kind;
 
             fn parse(text: &str, limits: Limits) -> Result<$type, String> {
-                let least = match limits {
-                    Limits::Min(least) => format!(" of at least {least}"),
-                    _ => String::new(),
+                let (least, most, bound) = match limits {
+                    Limits::Min(least) => (least as f64, f64::MAX, format!(" of at least {least}")),
+                    Limits::Between(least, most) => (least as f64, most as f64, format!(" from {least} to {most}")),
+                    _ => (f64::MIN, f64::MAX, String::new()),
                 };
                 match text.parse::<$type>() {
-                    Ok(value) if !matches!(limits, Limits::Min(least) if (value as f64) < least as f64) => Ok(value),
-                    _ => Err(wrong(text, &format!("{}{least}", $words))),
+                    Ok(value) if (least..=most).contains(&(value as f64)) => Ok(value),
+                    _ => Err(wrong(text, &format!("{}{bound}", $words))),
                 }
             }
 

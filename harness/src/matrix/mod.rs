@@ -1,7 +1,7 @@
 //! The crash matrix: each base scenario again and again, with a host that ends at each point that the base passes.
 //!
 //! Generated, not written: a base is played once while the points that its hosts pass are recorded; then there is one
-//! plan per point, side of it, and way to end. [`table`] sums up what became of them.
+//! plan per point, side of it, and way to end. [`mod@table`] sums up what became of them.
 
 mod table;
 

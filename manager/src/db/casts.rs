@@ -125,6 +125,14 @@ impl Tx<'_> {
         Ok(true)
     }
 
+    /// Whether no later cast of the same kind has begun for the backup.
+    pub(super) fn began_last(&self, cast: &str, backup_id: &str) -> Result<bool> {
+        let query = "SELECT id FROM casts WHERE backup_id = ?1 AND begun = 1
+                     AND method = (SELECT method FROM casts WHERE id = ?2) ORDER BY seq DESC LIMIT 1";
+        let last = self.select(query, (backup_id, cast))?;
+        Ok(last.first().is_none_or(|row| row["id"] == json!(cast)))
+    }
+
     fn write(&self, statement: &str, parameters: impl rusqlite::Params) -> Result<()> {
         let mut statement = self.sql.prepare_cached(statement).map_err(sql)?;
         statement.execute(parameters).map(|_| ()).map_err(sql)

@@ -16,7 +16,9 @@ impl Tx<'_> {
     /// Ids of the host's backups that an operation has left unfinished, oldest first.
     pub(super) fn unfinished(&self, host: &str, share: Share) -> Result<Vec<String>> {
         let query = "SELECT id FROM backups WHERE host = ?1 AND (status IN ('creating', 'restoring', 'deleting')
-                     OR open_events <> '[]' OR temp_volume_id IS NOT NULL OR temp_snapshot_id IS NOT NULL) ORDER BY created_at, id";
+                     OR open_events <> '[]' OR temp_volume_id IS NOT NULL OR temp_snapshot_id IS NOT NULL)
+                     OR status = 'creating' AND id IN (SELECT id FROM records WHERE json_extract(hosts, '$[0]') = ?1)
+                     ORDER BY created_at, id";
         let rows = self.select(query, [host])?;
         let mut ids = Vec::new();
         for id in rows.iter().filter_map(|row| row["id"].as_str()) {
@@ -31,6 +33,9 @@ impl Tx<'_> {
     pub(super) fn clean_up(&mut self, id: &str, host: &str, share: Share) -> Result<Cleaned> {
         let mut backup = self.backup(id)?;
         let own = self.work_of(id, host, share)?;
+        if own.contains(&Operation::Create) && self.end_import(&mut backup, RESTARTED)? {
+            return Ok(Cleaned { backup, resume_delete: false });
+        }
         for operation in [Operation::Create, Operation::Restore] {
             let unfinished = backup.open_events.contains(&operation) || interrupted(operation, backup.status);
             if own.contains(&operation) && unfinished {

@@ -100,12 +100,18 @@ impl Tx<'_> {
     fn glean(&mut self, backup_id: &str, gleaned: Option<String>) -> Result<()> {
         let mut backup = self.backup(backup_id)?;
         let Some(key_id) = gleaned.filter(|_| backup.encryption_key_id.is_none()) else { return Ok(()) };
-        let query = "SELECT id FROM backups WHERE encryption_key_id = ?1 AND deleted = 0
-                     UNION ALL SELECT id FROM volumes WHERE encryption_key_id = ?1 OR spare_key_id = ?1";
-        if !self.select(query, [&key_id])?.is_empty() {
+        if self.key_owner(&key_id)?.is_some() {
             return Ok(());
         }
         backup.encryption_key_id = Some(key_id);
         self.save_backup(&mut backup)
+    }
+
+    /// The backup or volume that names a key.
+    pub(super) fn key_owner(&self, key_id: &str) -> Result<Option<String>> {
+        let query = "SELECT 'backup ' || id AS owner FROM backups WHERE encryption_key_id = ?1 AND deleted = 0
+                     UNION ALL SELECT 'volume ' || id FROM volumes WHERE encryption_key_id = ?1 OR spare_key_id = ?1";
+        let found = self.select(query, [key_id])?;
+        Ok(found.first().and_then(|row| row["owner"].as_str()).map(str::to_owned))
     }
 }

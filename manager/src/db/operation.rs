@@ -26,10 +26,11 @@ impl Tx<'_> {
     pub(super) fn begin(&mut self, begin: Begin) -> Result<Begun> {
         let operation = begin.operation;
         let mut backup = self.backup(&begin.backup_id)?;
-        // What is still open although it has begun goes on: a worker has lost its process to another one.
+        // What is still open although it has begun goes on: a worker has lost its process to another one. What a later
+        // request has opened is none of an earlier one's business.
         if let Some(cast) = &begin.cast
             && !self.begins(cast)?
-            && !backup.open_events.contains(&operation)
+            && !(backup.open_events.contains(&operation) && self.began_last(cast, &begin.backup_id)?)
         {
             return Ok(Begun { ended: None, again: true, backup, volume: None, source: None, chain: Vec::new() });
         }

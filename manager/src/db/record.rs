@@ -26,7 +26,7 @@ pub enum RecordCall {
     /// → `BackupRow`
     ApiImport { request: ImportRequest, choice: HostChoice },
     /// → `Option<ImportBegun>`; none when the backup is not to be imported any more.
-    ImportBegin { backup_id: String, host: String },
+    ImportBegin { backup_id: String, host: String, driver: String },
     /// → whether the backup was still to be imported
     ImportFinish { backup_id: String, host: String, result: ImportResult },
 }
@@ -47,8 +47,8 @@ pub struct ImportRequest {
 pub struct ImportBegun {
     pub backup: BackupRow,
     pub record: Record,
-    /// Who takes it if this host has another driver.
-    pub next: Option<String>,
+    /// Who is to take it, because this host has another driver.
+    pub hand_on: Option<String>,
 }
 
 /// How an import ends.
@@ -66,7 +66,7 @@ struct RecordRow {
     id: String,
     backup_service: String,
     backup_url: String,
-    /// Who may be asked, in order.
+    /// Who may be asked, in order; the first one has it, or will get it.
     hosts: Vec<String>,
 }
 
@@ -88,7 +88,9 @@ impl Tx<'_> {
             RecordCall::ApiExport { backup_id, choice } => to_json(self.api_export(&backup_id, &choice)?),
             RecordCall::ExportBegin { backup_id, driver } => to_json(self.export_begin(&backup_id, &driver)?),
             RecordCall::ApiImport { request, choice } => to_json(self.api_import(request, &choice)?),
-            RecordCall::ImportBegin { backup_id, host } => to_json(self.import_begin(&backup_id, &host)?),
+            RecordCall::ImportBegin { backup_id, host, driver } => {
+                to_json(self.import_begin(&backup_id, &host, &driver)?)
+            }
             RecordCall::ImportFinish { backup_id, host, result } => {
                 to_json(self.import_finish(&backup_id, &host, result)?)
             }
@@ -135,8 +137,17 @@ impl Tx<'_> {
     /// A new row, or that of a deleted backup anew.
     fn api_import(&mut self, request: ImportRequest, choice: &HostChoice) -> Result<BackupRow> {
         let known: Option<BackupRow> = self.load("backups", &request.backup_id)?;
-        if known.is_some_and(|known| !known.deleted) {
-            return Err(Error::new(Kind::InvalidBackup, format!("backup {} exists already", request.backup_id)));
+        if let Some(known) = known {
+            let id = &request.backup_id;
+            if !known.deleted {
+                return Err(Error::new(Kind::InvalidBackup, format!("backup {id} exists already")));
+            }
+            if let Some(open) = known.open_events.first() {
+                return Err(Error::new(
+                    Kind::InvalidBackup,
+                    format!("the {open} of a former backup {id} has not ended"),
+                ));
+            }
         }
         self.require_quota(&request.project_id, request.limits, request.size)?;
         let hosts = self.import_hosts(choice)?;
@@ -167,18 +178,39 @@ impl Tx<'_> {
         Ok(hosts)
     }
 
-    fn import_begin(&mut self, id: &str, host: &str) -> Result<Option<ImportBegun>> {
-        let Some(waiting) = self.load::<RecordRow>("records", id)? else { return Ok(None) };
+    fn import_begin(&mut self, id: &str, host: &str, driver: &str) -> Result<Option<ImportBegun>> {
+        let Some(mut waiting) = self.load::<RecordRow>("records", id)? else { return Ok(None) };
         let mut backup = self.backup(id)?;
         if backup.status != BackupStatus::Creating {
             return Ok(None);
         }
-        // From here on it is this host's, also when it restarts.
+        let Some(place) = waiting.hosts.iter().position(|asked| asked == host) else {
+            // It has handed the record on, and is asked a second time.
+            return Ok(None);
+        };
+        // From here on it is this host's, also when it restarts; what it hands on is the next one's as well.
         backup.host = Some(host.to_owned());
         self.save_backup(&mut backup)?;
-        let next = waiting.hosts.iter().skip_while(|asked| *asked != host).nth(1).cloned();
+        let others = !registry::accepts(&waiting.backup_service, driver);
+        let hand_on = waiting.hosts.get(place + 1).cloned().filter(|_| others);
+        waiting.hosts.drain(..if hand_on.is_some() { place + 1 } else { place });
+        self.save("records", id, &waiting)?;
         let record = Record { backup_service: waiting.backup_service, backup_url: waiting.backup_url };
-        Ok(Some(ImportBegun { backup, record, next }))
+        Ok(Some(ImportBegun { backup, record, hand_on }))
+    }
+
+    /// A crash ends the import that waits for a record; nobody is told, as of any import.
+    pub(super) fn end_import(&mut self, backup: &mut BackupRow, reason: &str) -> Result<bool> {
+        let Some(waiting) = self.row("records", &backup.id)? else { return Ok(false) };
+        self.drop_record(waiting)?;
+        self.work_ended(&backup.id, Operation::Create)?;
+        if backup.status != BackupStatus::Creating {
+            return Ok(false);
+        }
+        backup.status = BackupStatus::Error;
+        backup.fail_reason = Some(reason.to_owned());
+        self.save_backup(backup)?;
+        Ok(true)
     }
 
     fn import_finish(&mut self, id: &str, host: &str, result: ImportResult) -> Result<bool> {
@@ -194,7 +226,7 @@ impl Tx<'_> {
         if !wanted {
             return Ok(false);
         }
-        match result {
+        match self.with_its_own_key(result)? {
             ImportResult::Failed { reason } => {
                 // Where the objects are stays unknown: whoever deletes this row must not take them along.
                 backup.status = BackupStatus::Error;
@@ -212,6 +244,17 @@ impl Tx<'_> {
             }
         }
         Ok(true)
+    }
+}
+
+impl Tx<'_> {
+    /// A record that names somebody else's key would take it along when its backup is deleted.
+    fn with_its_own_key(&self, result: ImportResult) -> Result<ImportResult> {
+        let ImportResult::Imported { fields, .. } = &result else { return Ok(result) };
+        let Some(key_id) = &fields.encryption_key_id else { return Ok(result) };
+        let Some(owner) = self.key_owner(key_id)? else { return Ok(result) };
+        let what = format!("encryption_key_id {key_id} of the record is the key of {owner}");
+        Ok(ImportResult::Failed { reason: Error::new(Kind::InvalidBackup, what).during("import_record").to_string() })
     }
 }
 

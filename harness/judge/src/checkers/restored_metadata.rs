@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Checker;
 use crate::tally::Tally;
-use crate::view::{text, truth};
+use crate::view::{number, text, truth};
 
 pub const CHECKER: Checker = Checker {
     name: "restored_metadata",
@@ -77,7 +77,12 @@ fn check(history: &History) -> Finding {
                 && begins
                 && let Some(row) = volumes.get(text(&change.after["volume_id"]))
             {
-                kept.insert(&change.id, Kept::of_row(row));
+                let mut of_row = Kept::of_row(row);
+                if number(history, "backup_metadata_version", 2) < 2 {
+                    // Version 1 says nothing of keys, and so nothing of encrypted types.
+                    (of_row.encrypted, of_row.volume_type) = (false, Value::Null);
+                }
+                kept.insert(&change.id, of_row);
             }
             let ended = (text(&change.before["status"]), text(&change.after["status"])) == ("restoring", "available");
             let target = changes.iter().find(|of| of.table == "volumes" && change.after["restore_volume_id"] == of.id);
