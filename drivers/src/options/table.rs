@@ -110,11 +110,11 @@ options! {
     transport_url: Option<Secret> = None, Any, "broker and credentials, rabbit://user:password@host:port/vhost; unset = guest on this machine";
     rpc_response_timeout: u64 = 60, Min(1), "seconds that a call waits for its answer; a manager gives its work for one up after as many";
     control_exchange: String = text("openstack"), NotEmpty, "exchange of requests and notifications";
-    topics: Vec<String> = vec![text("notifications")], NotEmpty, "topics of notifications; [oslo_messaging_notifications]";
-    amqp_durable_queues: bool = false, Any, "whether exchange and queues outlive a restart of the broker; [oslo_messaging_rabbit]";
-    heartbeat_timeout_threshold: u64 = 60, Any, "seconds between the broker's signs of life, at least twice as many; 0 = none; [oslo_messaging_rabbit]";
-    ssl: bool = false, Any, "whether the connection to the broker is TLS; [oslo_messaging_rabbit]";
-    ssl_ca_file: Text = None, Any, "file of the certificate authorities to trust for it; unset = the system's; [oslo_messaging_rabbit]";
+    topics: Vec<String> = vec![text("notifications")], NotEmpty, "topics of notifications; of section oslo_messaging_notifications";
+    amqp_durable_queues: bool = false, Any, "whether exchange and queues outlive a restart of the broker; of section oslo_messaging_rabbit";
+    heartbeat_timeout_threshold: u64 = 60, Any, "seconds between the broker's signs of life, at least twice as many; 0 = none; of section oslo_messaging_rabbit";
+    ssl: bool = false, Any, "whether the connection to the broker is TLS; of section oslo_messaging_rabbit";
+    ssl_ca_file: Text = None, Any, "file of the certificate authorities to trust for it; unset = the system's; of section oslo_messaging_rabbit";
     // initialisation, health, progress
     backup_periodic_initialization: bool = false, Any, "whether a failed initialisation is tried again and a working driver re-checked";
     backup_initialization_timeout: u64 = 60, Min(1), "seconds after which an initialisation attempt is cut off";
