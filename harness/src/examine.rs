@@ -99,5 +99,6 @@ fn empty(plan: &Plan) -> RunResult {
         virtual_seconds: 0.0,
         wall_ms: 0,
         replay: format!("clinker replay {}", crate::token::Token::of(plan)),
+        timeline: None,
     }
 }

@@ -19,6 +19,7 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Fail => "fail",
         Verdict::Golden => "golden",
         Verdict::Skip => "skip",
+        Verdict::Xfail => "xfail",
         Verdict::Error => "error",
     }
 }

@@ -24,6 +24,7 @@ pub fn passed() -> RunResult {
         virtual_seconds: 260.25,
         wall_ms: 900,
         replay: "clinker replay clk1:init/heals:swift:17".to_owned(),
+        timeline: None,
     }
 }
 

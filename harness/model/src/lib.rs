@@ -4,12 +4,14 @@
 //! [`history::Record`] (what a run leaves behind). No I/O, no clock, no engine lives here.
 
 pub mod account;
+pub mod conformance;
 pub mod fault;
 pub mod history;
 pub mod journal;
 pub mod plan;
 pub mod record;
 pub mod scenario;
+pub mod timeline;
 pub mod traits;
 pub mod units;
 pub mod verdict;

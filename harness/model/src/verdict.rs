@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::Timeline;
+
 /// What one checker says of one history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -40,6 +42,8 @@ pub enum Verdict {
     /// The checks passed but the golden sequence differs or is missing.
     Golden,
     Skip,
+    /// It failed as an expectations file says that it does.
+    Xfail,
     /// The harness or a fixture broke, or no checker applied.
     Error,
 }
@@ -63,6 +67,9 @@ pub struct RunResult {
     pub wall_ms: u64,
     /// The command that repeats it.
     pub replay: String,
+    /// The run as a picture, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
