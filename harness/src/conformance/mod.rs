@@ -1,0 +1,3 @@
+//! The conformance suite: the profile's cases.
+
+pub mod profile;
