@@ -10,3 +10,4 @@ pub mod cases;
 pub mod outcome;
 pub mod profile;
 pub mod suite;
+pub mod trials;
