@@ -107,7 +107,7 @@ async fn a_whole_round_trip_of_the_posix_driver_passes_through_a_child_process()
     let place = Place::new();
     let process = place.ours("posix", Role::Driver).await;
     assert_eq!(process.hello().name, "clinker-posix");
-    let driver = AdapterDriver::configured(&process, &posix_options(&place)).await;
+    let driver = AdapterDriver::new(&process, posix_options(&place));
     assert!(driver.capabilities().incremental && driver.capabilities().progress);
     round_trip(&place, &driver).await;
     assert_eq!(process.failure(), None);
@@ -120,7 +120,7 @@ async fn a_whole_round_trip_of_the_posix_driver_passes_through_a_child_process()
 async fn a_whole_round_trip_of_the_posix_store_passes_through_a_child_process() {
     let place = Place::new();
     let process = place.ours("posix", Role::Store).await;
-    let store = Arc::new(AdapterStore::configured(&process, &posix_options(&place)).await);
+    let store = Arc::new(AdapterStore::new(&process, posix_options(&place)));
     assert_eq!((store.geometry().chunk, store.geometry().block), (CHUNK, BLOCK));
     let env = clinker_env::real::env();
     let driver = ChunkedDriver::new(store, env, &Options::default(), Arc::new(Production));
@@ -135,7 +135,7 @@ async fn on_a_new_volume_what_the_driver_skips_stays_unwritten() {
     let mut options = posix_options(&place);
     // The unit in which zeros are left out is 1 MiB from an object's start.
     options.insert("backup_file_size".into(), (4 << 20).to_string());
-    let driver = AdapterDriver::configured(&process, &options).await;
+    let driver = AdapterDriver::new(&process, options);
     let mut data = vec![0; 4 << 20];
     data[5..9].copy_from_slice(b"data");
     data[3 << 20..].copy_from_slice(&noise(1 << 20, 3));
@@ -153,7 +153,7 @@ async fn on_a_new_volume_what_the_driver_skips_stays_unwritten() {
 async fn a_cancel_reaches_the_driver_and_ends_the_backup() {
     let place = Place::new();
     let process = place.ours("posix", Role::Driver).await;
-    let driver = AdapterDriver::configured(&process, &posix_options(&place)).await;
+    let driver = AdapterDriver::new(&process, posix_options(&place));
     let device = Device::new(noise(LEN, 1));
     let control = Arc::new(place::Cancelling::after(2));
     let error = driver.backup(&RequestContext::admin(), &row("c", None), None, &device, control).await.unwrap_err();
@@ -168,11 +168,18 @@ async fn options_that_the_driver_refuses_show_at_set_up() {
     let process = place.ours("posix", Role::Driver).await;
     let check = async |name: &str, value: &str, expected: &str| {
         let options = BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        let error = AdapterDriver::configured(&process, &options).await.do_setup().await.unwrap_err();
+        let error = AdapterDriver::new(&process, options).do_setup().await.unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
     };
     check("backup_posix_pth", "/", "invalid_config: configure: option backup_posix_pth: no such option").await;
     check("backup_posix_path", "here", "invalid_config: do_setup: option backup_posix_path: found \"here\"").await;
+    // Another driver behind the same process has options of its own, and keeps them.
+    let right = AdapterDriver::new(&process, posix_options(&place));
+    let wrong = AdapterDriver::new(&process, BTreeMap::from([("backup_posix_path".to_owned(), "/nowhere".to_owned())]));
+    for _ in 0..2 {
+        right.check_for_setup_error().await.unwrap();
+        assert_eq!(wrong.check_for_setup_error().await.unwrap_err().kind, Kind::NotFound);
+    }
     assert_eq!(process.failure(), None);
 }
 
@@ -204,7 +211,7 @@ async fn s3_seen(through: Option<&Place>) -> (Vec<String>, Vec<String>) {
     options.insert("backup_s3_endpoint_url".into(), format!("http://{at}"));
     options.insert("host".into(), "backup-host-1".into());
     let driver: Arc<dyn BackupDriver> = match through {
-        Some(place) => Arc::new(AdapterDriver::configured(&place.ours("s3", Role::Driver).await, &options).await),
+        Some(place) => Arc::new(AdapterDriver::new(&place.ours("s3", Role::Driver).await, options)),
         None => {
             let mut own = Options::default();
             options.iter().for_each(|(name, value)| own.set(name, value).unwrap());

@@ -1,7 +1,7 @@
 //! An adapter as a driver: every call is a request, and the device is a file meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use clinker_drivers::{
@@ -15,22 +15,41 @@ use super::message::{Failed, Op};
 use super::process::{AdapterProcess, Listener};
 
 /// A driver behind an adapter of the role `driver`.
+///
+/// Several may be behind one process, each with its own options: the process is configured anew when another one is used.
 pub struct AdapterDriver {
     process: AdapterProcess,
-    /// Why it does not take its options: what `do_setup` answers.
-    misconfigured: Option<Failed>,
+    configure: Op,
+    number: u64,
+    /// Why the adapter does not take the options: what every operation answers then.
+    misconfigured: Mutex<Option<Failed>>,
 }
 
 impl AdapterDriver {
-    /// The driver with these options, by Cinder's names. Options that it refuses show when it is set up.
-    pub async fn configured(process: &AdapterProcess, options: &BTreeMap<String, String>) -> AdapterDriver {
-        let answer = process.call(&Op::Configure { options: options.clone() }, Listener::Nobody).await;
-        let misconfigured = answer.err().map(|error| Failed::from(&error.during("configure")));
-        AdapterDriver { process: process.clone(), misconfigured }
+    /// A driver with these options, by Cinder's names. The adapter hears of them with the first operation.
+    pub fn new(process: &AdapterProcess, options: BTreeMap<String, String>) -> AdapterDriver {
+        let (configure, number) = (Op::Configure { options }, AdapterProcess::number());
+        AdapterDriver { process: process.clone(), configure, number, misconfigured: Mutex::new(None) }
     }
 
     pub fn process(&self) -> &AdapterProcess {
         &self.process
+    }
+
+    fn configured(&self, answer: Result<Value>) -> Result<()> {
+        let misconfigured = answer.err().map(|error| Failed::from(&error.during("configure")));
+        *self.misconfigured.lock().expect("no panic while the lock is held") = misconfigured;
+        self.process.given_options_of(self.number);
+        self.sound()
+    }
+
+    /// Whether the adapter has taken the options, or is of no use at all.
+    fn sound(&self) -> Result<()> {
+        if let Some(failure) = self.process.failure() {
+            return Err(failure.into());
+        }
+        let misconfigured = self.misconfigured.lock().expect("no panic while the lock is held").clone();
+        misconfigured.map_or(Ok(()), |failed| Err(failed.into()))
     }
 
     async fn ask(&self, op: Op) -> Result<Value> {
@@ -38,7 +57,21 @@ impl AdapterDriver {
     }
 
     async fn listening(&self, op: Op, listener: Listener<'_>) -> Result<Value> {
+        if self.process.has_options_of(self.number) {
+            self.sound()?;
+        } else {
+            self.configured(self.process.call(&self.configure, Listener::Nobody).await)?;
+        }
         self.process.call(&op, listener).await.map_err(|error| error.during(op.name()))
+    }
+
+    fn ask_blocking(&self, op: Op) -> Result<Value> {
+        if self.process.has_options_of(self.number) {
+            self.sound()?;
+        } else {
+            self.configured(self.process.call_blocking(&self.configure))?;
+        }
+        self.process.call_blocking(&op)
     }
 
     /// A field of an answer; without it the adapter is of no use.
@@ -63,10 +96,7 @@ impl BackupDriver for AdapterDriver {
     }
 
     async fn do_setup(&self) -> Result<()> {
-        match &self.misconfigured {
-            Some(failed) => Err(failed.clone().into()),
-            None => self.ask(Op::DoSetup {}).await.map(drop),
-        }
+        self.ask(Op::DoSetup {}).await.map(drop)
     }
 
     async fn check_for_setup_error(&self) -> Result<()> {
@@ -124,13 +154,13 @@ impl BackupDriver for AdapterDriver {
     }
 
     fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {
-        let answer = self.process.call_blocking(&Op::ExportRecord { backup: backup.into() })?;
+        let answer = self.ask_blocking(Op::ExportRecord { backup: backup.into() })?;
         self.field("export_record", answer, "driver_info")
     }
 
     fn import_record(&self, backup: &Backup, driver_info: &Map<String, Value>) -> Result<()> {
         let op = Op::ImportRecord { backup: backup.into(), driver_info: driver_info.clone() };
-        self.process.call_blocking(&op).map(drop)
+        self.ask_blocking(op).map(drop)
     }
 
     async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()> {

@@ -9,8 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,9 @@ struct Inner {
     shared: Arc<Shared>,
     command: AdapterCommand,
     hello: OnceLock<Hello>,
-    reaped: std::sync::Mutex<Receiver<()>>,
+    /// Whose options it has, by the number of a driver or store.
+    options_of: Mutex<u64>,
+    reaped: Mutex<Receiver<()>>,
     pid: u32,
 }
 
@@ -99,11 +102,19 @@ impl AdapterProcess {
         let folder = command.folder.display().to_string();
         let hello = Op::Hello { protocol: PROTOCOL, role: command.role, folder };
         let limit = command.start_limit;
-        let process =
-            AdapterProcess(Arc::new(Inner { shared, command, hello: OnceLock::new(), reaped: gone.into(), pid }));
+        let inner =
+            Inner { shared, command, hello: OnceLock::new(), options_of: Mutex::new(0), reaped: gone.into(), pid };
+        let process = AdapterProcess(Arc::new(inner));
         let answer = process.converse(&hello, None, Listener::Nobody, limit).await;
         process.greeted(answer)?;
         Ok(process)
+    }
+
+    /// As [`AdapterProcess::start`], outside of every runtime.
+    pub fn start_blocking(command: AdapterCommand) -> Result<AdapterProcess, AdapterFailure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let broken = |error| AdapterFailure::new(How::Died, format!("could not be waited for: {error}"));
+        runtime.map_err(broken)?.block_on(AdapterProcess::start(command))
     }
 
     fn greeted(&self, answer: Result<Value, Error>) -> Result<(), AdapterFailure> {
@@ -185,6 +196,22 @@ impl AdapterProcess {
         block_on(self.talk(op, None, Listener::Nobody), limit)
             .unwrap_or_else(|| Err(self.hung(op, limit).into()))
             .map_err(|error| error.during(op.name()))
+    }
+
+    /// A number for one more driver or store behind this process.
+    pub(super) fn number() -> u64 {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        LAST.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether the adapter has the options of the driver or store with this number.
+    pub(super) fn has_options_of(&self, number: u64) -> bool {
+        *self.0.options_of.lock().expect("no panic while the lock is held") == number
+    }
+
+    /// Notes whose options it was given last.
+    pub(super) fn given_options_of(&self, number: u64) {
+        *self.0.options_of.lock().expect("no panic while the lock is held") = number;
     }
 
     async fn converse(

@@ -42,6 +42,8 @@ struct Setting {
 pub struct Relay {
     port: u16,
     setting: watch::Sender<Setting>,
+    /// The number of the setting that the port shows.
+    shown: watch::Receiver<u64>,
     bites: Arc<AtomicU64>,
 }
 
@@ -53,17 +55,19 @@ impl Relay {
         let listener = socket.listen(BACKLOG)?;
         let (setting, changes) = watch::channel(Setting::default());
         let bites = Arc::new(AtomicU64::new(0));
+        let (show, shown) = watch::channel(0);
         let doorman = Doorman {
             env: env.clone(),
             host: host.to_owned(),
             to: port,
             port: own,
             changes,
+            show,
             bites: Arc::clone(&bites),
         };
         // It ends with the relay or with its process, whatever is first.
         drop(env.tasks.spawn(doorman.work(Some(listener))));
-        Ok(Relay { port: own, setting, bites })
+        Ok(Relay { port: own, setting, shown, bites })
     }
 
     /// The port on 127.0.0.1.
@@ -71,9 +75,12 @@ impl Relay {
         self.port
     }
 
-    /// What becomes of connections from now on.
-    pub fn set(&self, mode: RelayMode) {
-        self.setting.send_modify(|setting| *setting = Setting { mode, number: setting.number + 1 });
+    /// What becomes of connections from now on; returns when the port shows it.
+    pub async fn set(&self, mode: RelayMode) {
+        let number = self.setting.borrow().number + 1;
+        self.setting.send_replace(Setting { mode, number });
+        // Without the doorman its process has ended: there is nothing to wait for.
+        let _ = self.shown.clone().wait_for(|shown| *shown >= number).await;
     }
 
     /// Open connections that a refusal has reset, bytes that were held back, and cuts. A connect that the kernel refused is
@@ -99,6 +106,7 @@ struct Doorman {
     to: u16,
     port: u16,
     changes: watch::Receiver<Setting>,
+    show: watch::Sender<u64>,
     bites: Arc<AtomicU64>,
 }
 
@@ -106,7 +114,8 @@ impl Doorman {
     async fn work(mut self, mut listener: Option<TcpListener>) {
         let mut closed: Option<TcpSocket> = None;
         loop {
-            let refuse = self.changes.borrow_and_update().mode == RelayMode::Refuse;
+            let Setting { mode, number } = *self.changes.borrow_and_update();
+            let refuse = mode == RelayMode::Refuse;
             if refuse && listener.is_some() {
                 listener = None;
                 // Should somebody else have got the port in between, connects go wrong in another way; it stays closed to us.
@@ -115,6 +124,7 @@ impl Doorman {
                 let socket = closed.take().map_or_else(|| bound(self.port), Ok);
                 listener = socket.and_then(|socket| socket.listen(BACKLOG)).ok();
             }
+            self.show.send_replace(number);
             let accepted = async {
                 match &listener {
                     Some(listener) => listener.accept().await,

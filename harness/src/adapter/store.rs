@@ -25,16 +25,14 @@ pub struct AdapterStore {
 
 impl AdapterStore {
     /// The store with these options, by Cinder's names. Options that it refuses show when it is set up; its geometry then
-    /// is one chunk of one block of 4 KiB.
-    pub async fn configured(process: &AdapterProcess, options: &BTreeMap<String, String>) -> AdapterStore {
+    /// is one chunk of one block of 4 KiB. One process serves one store.
+    pub fn new(process: &AdapterProcess, options: BTreeMap<String, String>) -> AdapterStore {
         let refused = StoreFacts { chunk: 4096, block: 4096, progress_timer: false, host_bound: false };
         let mut store = AdapterStore { process: process.clone(), facts: refused, misconfigured: None };
-        match process.call(&Op::Configure { options: options.clone() }, Listener::Nobody).await {
-            Ok(answer) => match store.read("configure", answer) {
-                Ok(facts) => store.facts = facts,
-                Err(error) => store.misconfigured = Some(Failed::from(&error)),
-            },
-            Err(error) => store.misconfigured = Some(Failed::from(&error.during("configure"))),
+        let answer = process.call_blocking(&Op::Configure { options }).map_err(|error| error.during("configure"));
+        match answer.and_then(|answer| store.read("configure", answer)) {
+            Ok(facts) => store.facts = facts,
+            Err(error) => store.misconfigured = Some(Failed::from(&error)),
         }
         store
     }

@@ -61,7 +61,7 @@ async fn backup_with(body: &str, limit: Duration) -> (AdapterProcess, clinker_dr
     let script = place.script(&format!("case \"$line\" in {GREETS} *'\"backup\"'*) {body};; {OBEYS} esac"));
     let command = AdapterCommand { request_limit: limit, ..place.command(&script) };
     let process = AdapterProcess::start(command).await.unwrap_or_else(|failure| panic!("{failure}"));
-    let driver = AdapterDriver::configured(&process, &posix_options(&place)).await;
+    let driver = AdapterDriver::new(&process, posix_options(&place));
     driver.do_setup().await.unwrap();
     let (device, control) = (Device::new(vec![1; 5000]), Arc::new(Control::default()));
     let stored = driver.backup(&RequestContext::admin(), &row("b", None), None, &device, control).await;
@@ -74,7 +74,7 @@ async fn check_backup(body: &str, limit: Duration, how: How, what: &str) {
     assert_eq!((failure.how, process.failure().map(|failure| failure.how)), (how, Some(how)), "{failure}");
     assert!(failure.what.contains(what), "{failure}");
     // Whatever is asked of it later ends at once, in the same way.
-    let driver = AdapterDriver::configured(&process, &Default::default()).await;
+    let driver = AdapterDriver::new(&process, Default::default());
     let again = driver.check_for_setup_error().await.unwrap_err();
     assert_eq!(AdapterFailure::behind(&again), Some(&failure));
     let again = driver.export_record(&row("b", None)).unwrap_err();
@@ -121,7 +121,7 @@ async fn a_note_after_the_end_of_its_backup_is_late() {
     let (process, error) = backup_with(&format!("{note}; {fails}; {note}; {note}"), Duration::from_secs(30)).await;
     assert_eq!((error.to_string().as_str(), error.retry), ("unreachable: backup: swift", true));
     // An answer later than the notes shows that they have come.
-    let driver = AdapterDriver::configured(&process, &Default::default()).await;
+    let driver = AdapterDriver::new(&process, Default::default());
     driver.check_for_setup_error().await.unwrap();
     let late: Vec<bool> = process.notifications().iter().map(|noted| noted.late).collect();
     assert_eq!(late, [false, true, true]);
@@ -135,7 +135,7 @@ async fn a_request_that_nobody_waits_for_is_ended_by_its_next_question() {
     let place = Place::new();
     let script = place.script(&format!("case \"$line\" in {GREETS} *'\"backup\"'*) sleep 0.3; {asks};; {OBEYS} esac"));
     let process = AdapterProcess::start(place.command(&script)).await.unwrap_or_else(|failure| panic!("{failure}"));
-    let driver = AdapterDriver::configured(&process, &posix_options(&place)).await;
+    let driver = AdapterDriver::new(&process, posix_options(&place));
     let (device, control) = (Device::new(vec![1; 5000]), Arc::new(Control::default()));
     let (context, backup) = (RequestContext::admin(), row("b", None));
     let given_up = driver.backup(&context, &backup, None, &device, control);

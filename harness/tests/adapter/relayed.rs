@@ -69,32 +69,32 @@ fn a_driver_in_a_child_process_works_with_a_world_through_a_relay() {
         let place = Place::new();
         let relay = Relay::start(&env, "s3", 8080).await.unwrap();
         let process = place.ours("s3", Role::Driver).await;
-        let driver = AdapterDriver::configured(&process, &options(relay.port())).await;
+        let driver = AdapterDriver::new(&process, options(relay.port()));
         let check = async |expected: &str| match driver.check_for_setup_error().await {
             Ok(()) => assert_eq!("ok", expected),
             Err(error) => assert_eq!(error.kind.as_str(), expected, "{error}"),
         };
         check("ok").await;
         assert_eq!(relay.bites(), 0);
-        relay.set(RelayMode::Refuse);
+        relay.set(RelayMode::Refuse).await;
         check("unreachable").await;
-        relay.set(RelayMode::Pass);
+        relay.set(RelayMode::Pass).await;
         check("ok").await;
-        relay.set(RelayMode::Hold);
+        relay.set(RelayMode::Hold).await;
         check("timeout").await;
         assert!(relay.bites() > 0);
-        relay.set(RelayMode::Pass);
+        relay.set(RelayMode::Pass).await;
         check("ok").await;
-        relay.set(RelayMode::ResetAfter(100));
+        relay.set(RelayMode::ResetAfter(100)).await;
         check("unreachable").await;
-        relay.set(RelayMode::Pass);
+        relay.set(RelayMode::Pass).await;
         let data = noise(200_000, 1);
         let full = stored(&driver, "f", None, &data).await;
-        relay.set(RelayMode::ResetAfter(70_000));
+        relay.set(RelayMode::ResetAfter(30_000)).await;
         let (device, control) = (Device::new(data), Arc::new(Control::default()));
         let cut = driver.backup(&RequestContext::admin(), &row("c", None), None, &device, control).await;
         assert_eq!(cut.unwrap_err().kind.as_str(), "unreachable");
-        relay.set(RelayMode::Pass);
+        relay.set(RelayMode::Pass).await;
         driver.delete_backup(&RequestContext::admin(), &full).await.unwrap();
         assert_eq!(process.failure(), None);
     });
@@ -119,7 +119,7 @@ fn one_child_process_serves_one_world_after_the_other() {
                     }
                 };
                 let relay = Relay::start(&env, "s3", 8080).await.unwrap();
-                let driver = AdapterDriver::configured(&process, &options(relay.port())).await;
+                let driver = AdapterDriver::new(&process, options(relay.port()));
                 driver.check_for_setup_error().await.unwrap();
                 assert_eq!(process.failure(), None);
                 *kept.lock().unwrap() = Some((place, process));
