@@ -102,27 +102,24 @@ fn a_driver_in_a_child_process_works_with_a_world_through_a_relay() {
 
 #[test]
 fn one_child_process_serves_one_world_after_the_other() {
-    let kept: Arc<Mutex<Option<(Arc<Place>, AdapterProcess)>>> = Arc::default();
+    let place = Arc::new(Place::new());
+    let kept: Arc<Mutex<Option<AdapterProcess>>> = Arc::default();
     for run in 0..2 {
-        let kept = Arc::clone(&kept);
+        let (place, kept) = (Arc::clone(&place), Arc::clone(&kept));
         in_real_world(move |env| {
-            let kept = Arc::clone(&kept);
+            let (place, kept) = (Arc::clone(&place), Arc::clone(&kept));
             async move {
                 let before = kept.lock().unwrap().take();
                 assert_eq!(before.is_some(), run == 1);
-                let (place, process) = match before {
-                    Some(before) => before,
-                    None => {
-                        let place = Arc::new(Place::new());
-                        let process = place.ours("s3", Role::Driver).await;
-                        (place, process)
-                    }
+                let process = match before {
+                    Some(process) => process,
+                    None => place.ours("s3", Role::Driver).await,
                 };
                 let relay = Relay::start(&env, "s3", 8080).await.unwrap();
                 let driver = AdapterDriver::new(&process, options(relay.port()));
                 driver.check_for_setup_error().await.unwrap();
                 assert_eq!(process.failure(), None);
-                *kept.lock().unwrap() = Some((place, process));
+                *kept.lock().unwrap() = Some(process);
             }
         });
     }
