@@ -7,6 +7,7 @@ use clinker_model::fault::{Fault, HostTarget};
 use clinker_model::history::{Entry, Header, History};
 use clinker_model::plan::{Engine, Plan, PlannedFault};
 use clinker_model::scenario::Expect;
+use clinker_model::timeline::{Lane, LaneSpan, Mark, MarkKind, SpanKind, Timeline, Tone};
 use clinker_model::verdict::{FaultResult, Finding, Outcome, RunResult, Verdict, Violation};
 use clinker_model::{ByteSize, Record, Span};
 
@@ -149,4 +150,44 @@ pub fn cases() -> Vec<CaseResult> {
         },
         CaseResult { reason: with("no driver"), ..case("B-CEPH-001", "diff_restore_table", Verdict::Skip) },
     ]
+}
+
+/// A picture of [`failed`]: a request that a fault bit, and one that was answered.
+pub fn timeline() -> Timeline {
+    let mark = |kind, t_ns, label: &str, tone| Mark { kind, t_ns, label: label.to_owned(), tone };
+    let span = |kind, label: &str, from_ns, until_ns, tone| LaneSpan {
+        kind,
+        label: label.to_owned(),
+        from_ns,
+        until_ns,
+        tone,
+    };
+    const S: u64 = 1_000_000_000;
+    let backup = Lane {
+        host: "backup-host-1".to_owned(),
+        spans: vec![
+            span(SpanKind::State, "down", S, Some(200 * S), Tone::Bad),
+            span(SpanKind::State, "up", 200 * S, None, Tone::Good),
+            span(SpanKind::Attempt, "attempt 1: unreachable: x", 0, Some(S), Tone::Bad),
+            span(SpanKind::Operation, "backup backup#1", 210 * S, Some(230 * S), Tone::Good),
+            span(SpanKind::Gap, "no heartbeat for 40.000 s", 210 * S, Some(250 * S), Tone::Bad),
+        ],
+        marks: vec![
+            mark(MarkKind::Violation, 60 * S, "attempts: none until 600.000 s", Tone::Bad),
+            mark(MarkKind::Heartbeat, 200 * S, "heartbeat", Tone::Neutral),
+            mark(MarkKind::Notification, 215 * S, "createprogress backup#1 12.5 %", Tone::Neutral),
+        ],
+        omitted: 7,
+    };
+    let swift = Lane {
+        host: "swift".to_owned(),
+        spans: vec![span(SpanKind::Fault, "refuse", 0, Some(130 * S), Tone::Bad)],
+        marks: vec![
+            mark(MarkKind::Bite, S, "refuse: connect", Tone::Bad),
+            mark(MarkKind::Request, S, "GET /auth/v1.0 no answer", Tone::Bad),
+            mark(MarkKind::Request, 200 * S, "GET /auth/v1.0 200", Tone::Neutral),
+        ],
+        omitted: 0,
+    };
+    Timeline { end_ns: 260 * S, lanes: vec![backup, swift] }
 }

@@ -1,5 +1,6 @@
 //! The program: commands, exit codes, and what is printed where.
 
+mod adapter;
 mod check;
 mod conform;
 mod list;
@@ -75,6 +76,8 @@ enum Command {
     Mutants(mutants::Mutants),
     /// End every host at every step of every operation, and judge what becomes of it.
     Matrix(matrix::Matrix),
+    /// Serve a built-in driver over the adapter protocol, on standard input and output.
+    Adapter(adapter::Adapter),
 }
 
 /// Parses the arguments, runs the command, prints errors.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Replay(command) => command.execute(folder),
         Command::Mutants(command) => command.execute(folder),
         Command::Matrix(command) => command.execute(folder),
+        Command::Adapter(command) => command.execute(),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),

@@ -68,6 +68,8 @@ pub fn families() -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use clinker_model::conformance::Level;
 
     use super::*;
@@ -138,6 +140,25 @@ mod tests {
             }
             assert!(case.checks.is_empty() || !case.scenarios.is_empty(), "{}: checks of no scenario", case.id);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn every_manager_case_of_the_first_wave_has_scenarios_for_each_kind_of_store() -> Result<()> {
+        let drivers: BTreeMap<String, Vec<String>> =
+            catalog::embedded()?.into_iter().map(|entry| (entry.name, entry.scenario.drivers)).collect();
+        let first =
+            profile().cases.iter().filter(|case| case.wave == 1 && case.needs.iter().any(|need| need == "manager"));
+        let mut seen = 0;
+        for case in first {
+            for driver in ["swift", "s3", "posix"] {
+                let plays =
+                    |name: &String| drivers.get(name).is_some_and(|drivers| drivers.iter().any(|d| d == driver));
+                assert!(case.scenarios.iter().any(plays), "{} {} has no scenario of {driver}", case.id, case.slug);
+            }
+            seen += 1;
+        }
+        assert!(seen >= 40, "only {seen} manager cases");
         Ok(())
     }
 

@@ -99,6 +99,13 @@ impl Bench {
         ledger.map(|object| object.name).filter(|name| name.contains(backup_id)).collect()
     }
 
+    /// Permission bits of a file or folder of the repository; none where the back end is no disk of ours.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        let backend = &self.shared.backend;
+        let root = backend.disk.as_ref()?;
+        root.mode(path)
+    }
+
     /// An object's bytes.
     pub fn object(&self, container: &str, name: &str) -> Outcome<Vec<u8>> {
         let found = self.shared.backend.store().object_bytes(container, name);

@@ -117,6 +117,7 @@ impl Bench {
         self.note(fault, FaultPhase::End);
         self.shared.backend.end(fault.id);
         self.shared.failing.end(fault.id);
+        self.shared.corrupting.end(fault.id);
         // A fault that the world does not know is none of its: it says nothing then.
         let _ = self.shared.commands.ask(Command::End(fault.id)).await;
     }
@@ -168,6 +169,23 @@ impl Bench {
     pub async fn slow(&self, which: Which<'_>, delay: std::time::Duration, bytes_per_second: u64) -> Outcome<Fault> {
         let slow = Slow { host: store(), delay: Span(delay), bytes_per_second, requests: which.matching() };
         self.begin(model::Fault::Slow(slow)).await
+    }
+
+    /// Flips a bit in the bodies of so many uploads, on their way; 0 = of all.
+    pub fn corrupt_uploads(&self, times: u64) -> Outcome<Fault> {
+        if self.on_disk() || self.is_real() {
+            return Err(Stop::Skipped("there is no wire here that could be tampered with".to_owned()));
+        }
+        let fault = self.declare("corrupt_upload");
+        self.shared.corrupting.begin(fault.id, times);
+        Ok(fault)
+    }
+
+    /// Returns when the servers have answered so many requests since `since`.
+    pub async fn until_requests(&self, since: usize, count: usize) {
+        while self.requests().len() < since + count {
+            self.wait(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     pub fn target(host: &str) -> HostTarget {

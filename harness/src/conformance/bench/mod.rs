@@ -11,6 +11,7 @@ mod fs;
 mod operations;
 mod play;
 mod watch;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,7 @@ use backend::Backend;
 use device::Volume;
 use faults::Commands;
 use fs::Failing;
+use wire::Corrupting;
 
 /// The host on which bodies and drivers run.
 pub const HOST: &str = "backup-host-1";
@@ -64,6 +66,8 @@ struct Shared {
     journal: Arc<SimJournal>,
     backend: Backend,
     failing: Failing,
+    corrupting: Corrupting,
+    pace: Pace,
     commands: Commands,
     gate: clinker_world::Gate,
     calls: Arc<AtomicU64>,
@@ -177,9 +181,28 @@ impl Bench {
         Err(Stop::Skipped(format!("{} does not claim {capability}", self.shared.candidate.name)))
     }
 
+    /// Whether time is real: the driver is not ours to slow down.
+    pub fn is_real(&self) -> bool {
+        self.shared.pace != Pace::Virtual
+    }
+
+    /// A length of time that is long to a driver and bearable to whoever waits for the case.
+    pub fn unit(&self) -> Duration {
+        Duration::from_secs(if self.is_real() { 1 } else { 20 })
+    }
+
     /// Whether the back end is a disk, not a server.
     pub fn on_disk(&self) -> bool {
         self.shared.candidate.preset.store == "store"
+    }
+
+    pub fn journal(&self) -> Arc<SimJournal> {
+        Arc::clone(&self.shared.journal)
+    }
+
+    /// A path of the store's server as a URL.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}:8080{path}", self.shared.candidate.preset.store)
     }
 
     /// The project of every operation.

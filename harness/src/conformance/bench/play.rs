@@ -18,6 +18,7 @@ use clinker_world::{
 use super::backend::Backend;
 use super::faults::{Commands, Fault};
 use super::fs::Failing;
+use super::wire::Corrupting;
 use super::{Bench, HOST, Shared};
 use crate::conformance::candidate::{Candidate, Kind};
 use crate::conformance::outcome::{Outcome, Stop};
@@ -93,7 +94,11 @@ fn play_in(mut world: impl World, setting: &Setting, rule: &str, body: Body) -> 
         if let Some(fs) = backend.as_ref().and_then(Backend::fs) {
             env.fs = failing.over(fs);
         }
+        let corrupting = Corrupting::new(Arc::clone(&journal_));
+        env.net = corrupting.over(env.net);
         let shared = backend.map(|backend| Shared {
+            corrupting,
+            pace: setting_.pace,
             candidate: setting_.candidate.clone(),
             parts: setting_.parts.clone(),
             env: (setting_.parts.env)(env),

@@ -1,6 +1,12 @@
 //! Bodies of cases, one file per family: what a case does with a driver on a bench, and what must come of it.
 
 mod create;
+mod delete;
+mod faults;
+mod integrity;
+mod progress;
+mod record;
+mod stores;
 
 use super::bench::{Bench, Body};
 use super::candidate::Candidate;
@@ -36,5 +42,6 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 
 /// Every body.
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
-    [create::CASES].into_iter().flatten()
+    let lead = [delete::CASES, faults::CASES, integrity::CASES, progress::CASES, record::CASES, stores::CASES];
+    [create::CASES].into_iter().chain(lead).flatten()
 }
