@@ -7,6 +7,7 @@
 pub mod bench;
 pub mod candidate;
 pub mod cases;
+pub mod expectations;
 pub mod outcome;
 pub mod profile;
 pub mod suite;

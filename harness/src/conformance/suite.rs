@@ -10,7 +10,7 @@ use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, Scale};
 use crate::catalog::Entry;
-use crate::examine::{Examined, examine};
+use crate::examine::{Examined, Likeness, examine_as};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -125,7 +125,8 @@ impl Suite {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
-        let Examined { result, .. } = examine(&plan, &self.parts);
+        let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
+        let Examined { result, .. } = examine_as(&plan, &self.parts, likeness);
         let fingerprint = match result.verdict {
             Verdict::Fail | Verdict::Golden => {
                 Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))
