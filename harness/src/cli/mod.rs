@@ -1,10 +1,12 @@
 //! The program: commands, exit codes, and what is printed where.
 
 mod check;
+mod diff;
 mod list;
 mod matrix;
 mod mutants;
 mod replay;
+mod report;
 mod run;
 mod select;
 
@@ -40,8 +42,8 @@ Exit codes:
   0 all as expected    1 a check failed       2 usage or file error    3 golden differs
   4 nothing ran        70 internal error or nondeterminism
 
-Every run leaves plan.toml, history.jsonl and result.json in target/clinker/<scenario>@<driver>-<seed>;
-a failure prints the command that repeats it as its last line.";
+Every run leaves plan.toml, history.jsonl, result.json, junit.xml and index.html in
+target/clinker/<scenario>@<driver>-<seed>; a failure prints the command that repeats it as its last line.";
 
 #[derive(Parser)]
 #[command(
@@ -72,6 +74,10 @@ enum Command {
     Mutants(mutants::Mutants),
     /// End every host at every step of every operation, and judge what becomes of it.
     Matrix(matrix::Matrix),
+    /// Render a result.json again: table, JUnit, HTML, Markdown, annotations, NDJSON.
+    Report(report::Report),
+    /// Compare two result.json; ends with 1 if anything got worse.
+    Diff(diff::Diff),
 }
 
 /// Parses the arguments, runs the command, prints errors.
@@ -97,6 +103,8 @@ pub fn main() -> ExitCode {
         Command::Replay(command) => command.execute(folder),
         Command::Mutants(command) => command.execute(folder),
         Command::Matrix(command) => command.execute(folder),
+        Command::Report(command) => command.execute(),
+        Command::Diff(command) => command.execute(),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
