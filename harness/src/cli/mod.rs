@@ -3,10 +3,12 @@
 mod adapter;
 mod check;
 mod conform;
+mod diff;
 mod list;
 mod matrix;
 mod mutants;
 mod replay;
+mod report;
 mod run;
 mod select;
 
@@ -42,8 +44,8 @@ Exit codes:
   0 all as expected    1 a check failed       2 usage or file error    3 golden differs
   4 nothing ran        70 internal error or nondeterminism
 
-Every run leaves plan.toml, history.jsonl and result.json in target/clinker/<scenario>@<driver>-<seed>;
-a failure prints the command that repeats it as its last line.";
+Every run leaves plan.toml, history.jsonl, result.json, junit.xml and index.html in
+target/clinker/<scenario>@<driver>-<seed>; a failure prints the command that repeats it as its last line.";
 
 #[derive(Parser)]
 #[command(
@@ -78,6 +80,10 @@ enum Command {
     Matrix(matrix::Matrix),
     /// Serve a built-in driver over the adapter protocol, on standard input and output.
     Adapter(adapter::Adapter),
+    /// Render a result.json again: table, JUnit, HTML, Markdown, annotations, NDJSON.
+    Report(report::Report),
+    /// Compare two result.json; ends with 1 if anything got worse.
+    Diff(diff::Diff),
 }
 
 /// Parses the arguments, runs the command, prints errors.
@@ -105,6 +111,8 @@ pub fn main() -> ExitCode {
         Command::Mutants(command) => command.execute(folder),
         Command::Matrix(command) => command.execute(folder),
         Command::Adapter(command) => command.execute(),
+        Command::Report(command) => command.execute(),
+        Command::Diff(command) => command.execute(),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
