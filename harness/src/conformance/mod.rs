@@ -7,6 +7,8 @@
 pub mod bench;
 pub mod candidate;
 pub mod cases;
+#[cfg(test)]
+mod docs;
 pub mod outcome;
 pub mod profile;
 pub mod suite;
