@@ -1,6 +1,11 @@
 //! Bodies of cases, one file per family: what a case does with a driver on a bench, and what must come of it.
 
+mod capability;
 mod create;
+mod documents;
+mod format;
+mod incremental;
+mod restore;
 
 use super::bench::{Bench, Body};
 use super::candidate::Candidate;
@@ -36,5 +41,7 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 
 /// Every body.
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
-    [create::CASES].into_iter().flatten()
+    [capability::CASES, create::CASES, documents::CASES, format::CASES, incremental::CASES, restore::CASES]
+        .into_iter()
+        .flatten()
 }
