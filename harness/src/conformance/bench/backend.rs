@@ -93,6 +93,11 @@ impl Bench {
         stored.filter(|object| !object.name.contains(PROBE)).collect()
     }
 
+    /// Everything that is stored, the probe of a set-up check too.
+    pub fn everything(&self) -> Vec<StoredObject> {
+        self.shared.backend.store().stored()
+    }
+
     /// Names of stored objects that contain the backup's id or lie in a container that does, sorted.
     pub fn objects_of(&self, backup_id: &str) -> Vec<String> {
         let ledger = self.ledger().into_iter();

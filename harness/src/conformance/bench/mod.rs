@@ -4,6 +4,8 @@
 //! the back end and looks into it. The same body runs in the simulation and, for adapters, in real time.
 
 mod backend;
+mod checks;
+mod crash;
 pub mod device;
 mod faults;
 pub mod format;
@@ -23,6 +25,8 @@ use clinker_env::Env;
 use clinker_model::history::Entry;
 use clinker_world::SimJournal;
 
+pub use checks::untouched;
+pub use crash::End;
 pub use faults::{Fault, Which};
 pub use fs::Call;
 pub use operations::{Made, Order};

@@ -1,5 +1,6 @@
 //! Bodies of cases, one file per family: what a case does with a driver on a bench, and what must come of it.
 
+mod capability;
 mod create;
 mod delete;
 mod faults;
@@ -7,6 +8,10 @@ mod integrity;
 mod progress;
 mod record;
 mod stores;
+mod documents;
+mod format;
+mod incremental;
+mod restore;
 
 use super::bench::{Bench, Body};
 use super::candidate::Candidate;
@@ -44,4 +49,7 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
     let lead = [delete::CASES, faults::CASES, integrity::CASES, progress::CASES, record::CASES, stores::CASES];
     [create::CASES].into_iter().chain(lead).flatten()
+    [capability::CASES, create::CASES, documents::CASES, format::CASES, incremental::CASES, restore::CASES]
+        .into_iter()
+        .flatten()
 }
