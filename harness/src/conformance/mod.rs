@@ -12,3 +12,4 @@ mod docs;
 pub mod outcome;
 pub mod profile;
 pub mod suite;
+pub mod trials;

@@ -75,9 +75,11 @@ impl Suite {
 
     fn replay(&self, result: &CaseResult) -> String {
         let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
-        match bad {
-            Some(play) => play.replay.clone(),
-            None => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
+        match (bad, self.candidate.kind) {
+            // A scenario's token would replay it with our driver.
+            (_, Kind::PlugIn) => format!("cargo test -- {} --seed {}", result.id, self.seed),
+            (Some(play), _) => play.replay.clone(),
+            (None, _) => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
         }
     }
 

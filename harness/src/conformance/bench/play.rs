@@ -226,9 +226,10 @@ fn name(setting: &Setting) -> String {
 fn empty(setting: &Setting) -> RunResult {
     let name = name(setting);
     let driver = setting.candidate.name.clone();
+    let case = &setting.case;
     let replay = match setting.candidate.kind {
         Kind::BuiltIn => format!("clinker conform --driver {driver} --case {name} --seed {}", setting.seed),
-        Kind::PlugIn => format!("cargo test -- {name}"),
+        Kind::PlugIn => format!("cargo test -- {case} --seed {}", setting.seed),
         Kind::Adapter => format!("clinker conform --adapter … --case {name} --seed {}", setting.seed),
     };
     RunResult {
