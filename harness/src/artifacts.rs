@@ -33,7 +33,7 @@ pub fn write(folder: &Path, plan: &Plan, history: Option<&History>, result: &Run
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
     put("plan.toml", toml::to_string(plan).context("write the plan as TOML")?)?;
-    put("result.json", json::text(std::slice::from_ref(result)))?;
+    put("result.json", json::text(&json::File::of_runs(vec![result.clone()])))?;
     if let Some(history) = history {
         let path = folder.join("history.jsonl");
         write_history(&path, history).with_context(|| format!("write {}", path.display()))?;
@@ -112,6 +112,6 @@ pub fn read_plan(folder: &Path) -> Result<(Plan, Option<RunResult>)> {
     let plan: Plan = toml::from_str(&text).with_context(|| format!("{}: no plan", path.display()))?;
     playable(&plan).with_context(|| path.display().to_string())?;
     let result = fs::read_to_string(folder.join("result.json")).ok();
-    let result = result.and_then(|text| serde_json::from_str::<json::File>(&text).ok());
+    let result = result.and_then(|text| json::File::read(&text).ok());
     Ok((plan, result.and_then(|file| file.runs.into_iter().next())))
 }

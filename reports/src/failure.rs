@@ -1,11 +1,17 @@
-//! The text of one failed run: rule, expected, observed, faults, the last wire events, and how to repeat it.
+//! The text of one failure: rule, expected, observed, faults, the last wire events, and how to repeat it.
+//!
+//! [`text`] is of a run whose history is at hand; [`item`], in `failure/item.rs`, makes do with what a result holds.
+
+mod item;
 
 use std::fmt::Write as _;
+
+pub use item::item;
 
 use clinker_model::History;
 use clinker_model::Record;
 use clinker_model::history::Entry;
-use clinker_model::verdict::{FaultResult, Outcome, RunResult, Violation};
+use clinker_model::verdict::{FaultResult, Finding, Outcome, RunResult, Violation};
 
 use crate::{seconds, verdict_word};
 
@@ -22,14 +28,7 @@ pub fn text(result: &RunResult, history: &History) -> String {
         field(&mut out, "reason", reason);
     }
     for finding in result.findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
-        field(&mut out, "check", &finding.checker);
-        for violation in finding.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
-            breach(&mut out, violation);
-        }
-        let more = finding.violations.len().saturating_sub(VIOLATIONS_SHOWN_MAX);
-        if more > 0 {
-            field(&mut out, "", &format!("… and {more} more in result.json"));
-        }
+        breaches(&mut out, finding);
     }
     for (index, fault) in result.faults.iter().enumerate() {
         field(&mut out, if index == 0 { "faults" } else { "" }, &fault_line(fault, index, history));
@@ -50,6 +49,17 @@ fn field(out: &mut String, name: &str, text: &str) {
     }
 }
 
+fn breaches(out: &mut String, finding: &Finding) {
+    field(out, "check", &finding.checker);
+    for violation in finding.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
+        breach(out, violation);
+    }
+    let more = finding.violations.len().saturating_sub(VIOLATIONS_SHOWN_MAX);
+    if more > 0 {
+        field(out, "", &format!("… and {more} more in result.json"));
+    }
+}
+
 /// The rule, with its source in brackets on a line of its own.
 fn breach(out: &mut String, violation: &Violation) {
     let (rule, source) = match violation.rule.rfind(" [") {
@@ -65,7 +75,11 @@ fn breach(out: &mut String, violation: &Violation) {
 fn fault_line(fault: &FaultResult, index: usize, history: &History) -> String {
     let planned = history.header.plan.faults.get(index);
     let hosts = planned.map(|planned| planned.fault.hosts()).unwrap_or_default();
-    let host: String = hosts.iter().map(|(_, host)| format!(" {host}")).collect();
+    fault_of(fault, &hosts.iter().map(|(_, host)| format!(" {host}")).collect::<String>())
+}
+
+/// `refuse store 0s..130s, bit 3 times`, given ` store`.
+fn fault_of(fault: &FaultResult, host: &str) -> String {
     let until = fault.until_ns.map_or("end".to_owned(), seconds);
     let times = if fault.bites == 1 { "time" } else { "times" };
     format!("{}{host} {}..{until}, bit {} {times}", fault.name, seconds(fault.at_ns), fault.bites)
@@ -73,7 +87,10 @@ fn fault_line(fault: &FaultResult, index: usize, history: &History) -> String {
 
 /// The last requests that a server answered or dropped.
 fn wire(out: &mut String, history: &History) {
-    let requests: Vec<String> = history.records.iter().filter_map(wire_line).collect();
+    wire_lines(out, &history.records.iter().filter_map(wire_line).collect::<Vec<_>>());
+}
+
+fn wire_lines(out: &mut String, requests: &[String]) {
     if requests.is_empty() {
         return field(out, "wire", "no request reached a server");
     }

@@ -1,12 +1,24 @@
 //! Reports: results rendered for people and programs, as pure functions to text.
 //!
-//! [`terminal`] is the table of a whole invocation, [`failure`] the text of one failed run, [`json`] the file that
-//! other programs read. Nothing here knows of engines, hosts or files.
+//! Start with [`json`]: the file that other programs read, and from which every other report is made. [`terminal`] is
+//! the table of a whole invocation, [`failure`] the text of one failure; [`junit`], [`markdown`], [`annotations`],
+//! [`ndjson`] are for CI and browsers; [`diff`] compares two files. Nothing here knows of engines, hosts or
+//! files.
 
+pub mod annotations;
+pub mod diff;
 pub mod failure;
+pub mod item;
 pub mod json;
+pub mod junit;
+mod layout;
+pub mod markdown;
+pub mod ndjson;
+pub mod summary;
 pub mod terminal;
 
+#[cfg(test)]
+mod schema;
 #[cfg(test)]
 mod testing;
 

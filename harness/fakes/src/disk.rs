@@ -168,6 +168,22 @@ impl Disk {
         Some((found.0, found.1, found.2))
     }
 
+    pub fn contents(&self, container: &str, name: &str) -> Option<Vec<u8>> {
+        let mut held = self.containers().filter(|(known, _)| *known == container);
+        held.find_map(|(_, held)| held.objects.get(name)).map(|object| object.data.to_vec())
+    }
+
+    /// Puts an object into a container that exists, as if it had been written when the container last changed.
+    pub fn replace(&mut self, container: &str, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let containers = self.accounts.values_mut().flat_map(|account| &mut account.containers);
+        let found = containers.filter(|(known, _)| *known == container).map(|(_, held)| held).next();
+        let held = found.ok_or_else(|| format!("put {container}/{name}: there is no such container"))?;
+        let written = held.objects.get(name).map_or(held.changed, |object| object.written);
+        let object = Object::new(Bytes::copy_from_slice(bytes), "application/octet-stream".to_owned(), written);
+        held.objects.insert(name.to_owned(), object);
+        Ok(())
+    }
+
     /// Everything held, sorted by container and name.
     pub fn ledger(&self) -> Vec<StoredObject> {
         let mut ledger: Vec<StoredObject> = self

@@ -13,6 +13,15 @@ use crate::view::{Note, final_rows, notes, text};
 
 /// Renders the outbox: sections sorted by publisher, separated by a blank line, rows in commit order.
 pub fn render(history: &History) -> String {
+    rendered(history).0
+}
+
+/// The names that the golden gives to ids, for other texts about the same history.
+pub(crate) fn names(history: &History) -> Names<'_> {
+    rendered(history).1
+}
+
+fn rendered(history: &History) -> (String, Names<'_>) {
     let mut sections: BTreeMap<&str, Vec<Note<'_>>> = BTreeMap::new();
     for note in notes(history) {
         sections.entry(&note.row.publisher_id).or_default().push(note);
@@ -32,7 +41,7 @@ pub fn render(history: &History) -> String {
     if !account.is_empty() {
         write!(out, "\naccount\n{}\n", account.join("\n")).expect("a String takes every write");
     }
-    out
+    (out, names)
 }
 
 fn line(note: &Note<'_>, names: &mut Names<'_>) -> String {
@@ -85,8 +94,14 @@ impl<'h> Names<'h> {
 
     /// A reason in quotes, with ids renamed and 14-digit stamps hidden.
     pub(crate) fn quoted(&mut self, reason: &str) -> String {
-        let mut out = String::from("\"");
-        let mut rest = reason;
+        let plain = self.plain(reason);
+        format!("\"{}\"", plain.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    }
+
+    /// A text with ids renamed and 14-digit stamps hidden.
+    pub(crate) fn plain(&mut self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             if let Some(id) = rest.get(..36).filter(|id| is_uuid(id)) {
@@ -99,15 +114,10 @@ impl<'h> Names<'h> {
                 out.push_str(if digits == 14 { "<stamp>" } else { &rest[..digits] });
                 rest = &rest[digits..];
             } else {
-                match first {
-                    '"' | '\\' => out.extend(['\\', first]),
-                    '\n' => out.push_str("\\n"),
-                    _ => out.push(first),
-                }
+                out.push(first);
                 rest = &rest[first.len_utf8()..];
             }
         }
-        out.push('"');
         out
     }
 

@@ -1,7 +1,8 @@
 //! The judge: verdicts as pure functions of a recorded history, and the golden rendering of its notifications.
 //!
 //! Start with [`CHECKERS`], one file each under `checkers/`; what they share is in [`view`] (rows and notifications),
-//! [`services`] (the state function) and [`attempts`] (calls of the driver at start-up). No I/O, no clock, no engine,
+//! [`services`] (the state function) and [`attempts`] (calls of the driver at start-up);
+//! [`timeline`] draws a history instead of judging it. No I/O, no clock, no engine,
 //! nothing of the service under test lives here: its rules are written down a second time on purpose.
 
 mod account;
@@ -13,6 +14,7 @@ pub mod services;
 pub mod tally;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timeline;
 pub mod view;
 
 use clinker_model::history::{Entry, FaultPhase, History};

@@ -197,7 +197,7 @@ impl Script {
         self.commit(vec![], vec![message])
     }
 
-    fn driver(self, phase: Phase, call: u64, method: &str) -> Script {
+    pub fn driver(self, phase: Phase, call: u64, method: &str) -> Script {
         let failed = phase == Phase::Fail;
         let failure = failed.then(|| failure("unreachable"));
         let (method, backup_id) = (method.to_owned(), None);

@@ -33,6 +33,16 @@ pub trait FaultTarget: Send + Sync {
 
     /// The ledger: every object held, sorted by container and name.
     fn stored(&self) -> Vec<StoredObject>;
+
+    /// An object's bytes as they are, or none; no fault applies.
+    fn object_bytes(&self, _container: &str, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Puts an object there, or other bytes into it, behind the back of everybody. An error says why that cannot be.
+    fn put_bytes(&self, container: &str, name: &str, _bytes: &[u8]) -> Result<(), String> {
+        Err(format!("put {container}/{name}: this target holds no objects"))
+    }
 }
 
 /// One object of a ledger.

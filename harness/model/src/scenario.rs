@@ -249,7 +249,12 @@ pub struct Write {
 pub struct Set {
     pub backup: Option<String>,
     pub volume: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
     pub status: String,
+    /// Of a backup: the class path of the driver that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
 }
 
 /// An administrator lists the services: what the API tells of their states is judged.

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod check;
+mod conform;
 mod list;
 mod matrix;
 mod mutants;
@@ -63,6 +64,8 @@ struct Arguments {
 enum Command {
     /// Run scenarios and judge them.
     Run(run::Run),
+    /// Play the conformance suite for a driver.
+    Conform(conform::Conform),
     /// List scenarios, drivers, or checks.
     List(list::List),
     /// Judge a recorded history again.
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
     let folder = arguments.scenarios.as_deref();
     let done = match arguments.command {
         Command::Run(command) => command.execute(folder),
+        Command::Conform(command) => command.execute(folder),
         Command::List(command) => command.execute(folder),
         Command::Check(command) => command.execute(),
         Command::Replay(command) => command.execute(folder),

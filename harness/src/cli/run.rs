@@ -78,7 +78,7 @@ impl Run {
         let jobs = usize::from(self.jobs.unwrap_or_else(|| default_jobs(engine)));
         let results = play_all(&plans, jobs, folder, &|examined, plan| self.report(examined, plan))?;
         if self.json {
-            say(json::text(&results).trim_end())?;
+            say(json::text(&json::File::of_runs(results.clone())).trim_end())?;
         } else {
             say(&terminal::table(&results))?;
         }

@@ -34,6 +34,7 @@ pub const BACKUP_STATUSES: [&str; 7] =
     ["creating", "available", "deleting", "deleted", "restoring", "error", "error_deleting"];
 pub const VOLUME_STATUSES: [&str; 7] =
     ["creating", "available", "in-use", "backing-up", "restoring-backup", "error_restoring", "error"];
+pub const SNAPSHOT_STATUSES: [&str; 2] = ["available", "backing-up"];
 
 /// How many backup services a scenario may have.
 pub const HOSTS: RangeInclusive<u32> = 1..=16;

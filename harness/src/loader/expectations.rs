@@ -2,7 +2,7 @@
 
 use clinker_model::scenario::{Scenario, StepEntry};
 
-use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, VOLUME_STATUSES};
+use super::check::{BACKUP_STATUSES, Checker, LATEST_MOMENT, SNAPSHOT_STATUSES, VOLUME_STATUSES};
 
 impl Checker<'_> {
     pub fn expectations(&mut self) {
@@ -47,7 +47,7 @@ impl Checker<'_> {
         let taken: Vec<&str> = taken.map(|snapshot| snapshot.name.as_str()).collect();
         for (name, status) in &expect.snapshot {
             self.known(&["expect", "snapshot", name], "snapshot", name, &taken);
-            self.known(&["expect", "snapshot", name], "snapshot status", status, &["available", "backing-up"]);
+            self.known(&["expect", "snapshot", name], "snapshot status", status, &SNAPSHOT_STATUSES);
         }
         let checks: Vec<&str> = clinker_judge::CHECKERS.iter().map(|checker| checker.name).collect();
         for (index, check) in expect.checks.iter().enumerate() {

@@ -11,7 +11,7 @@ mod locate;
 mod plan;
 pub mod presets;
 mod steps;
-mod suggest;
+pub(crate) mod suggest;
 
 use std::fmt;
 

@@ -6,7 +6,7 @@ use clinker_model::plan::Step;
 use clinker_model::record::Import;
 use clinker_model::scenario::{Restore, Set};
 
-use super::check::{BACKUP_STATUSES, Checker, KINDS, VOLUME_STATUSES};
+use super::check::{BACKUP_STATUSES, Checker, KINDS, SNAPSHOT_STATUSES, VOLUME_STATUSES};
 use super::plan::existing_volumes;
 use super::suggest::hint;
 use crate::fixtures;
@@ -144,13 +144,21 @@ impl Checker<'_> {
 
     fn set<'s>(&mut self, index: &str, set: &'s Set, names: &mut Names<'s>) {
         let path = ["do", index, "set", "status"];
-        match (&set.backup, &set.volume) {
-            (Some(backup), None) => {
+        match (&set.backup, &set.volume, &set.snapshot) {
+            (Some(backup), None, None) => {
                 self.created(&["do", index, "set", "backup"], backup, names);
                 self.known(&path, "backup status", &set.status, &BACKUP_STATUSES);
             }
-            (None, Some(_)) => self.known(&path, "volume status", &set.status, &VOLUME_STATUSES),
-            _ => self.wrong(&["do", index, "set"], "`set` has exactly one of `backup` and `volume`"),
+            (None, Some(_), None) => self.known(&path, "volume status", &set.status, &VOLUME_STATUSES),
+            (None, None, Some(snapshot)) => {
+                let known: Vec<&str> = names.snapshots.iter().copied().collect();
+                self.known(&["do", index, "set", "snapshot"], "snapshot", snapshot, &known);
+                self.known(&path, "snapshot status", &set.status, &SNAPSHOT_STATUSES);
+            }
+            _ => self.wrong(&["do", index, "set"], "`set` has exactly one of `backup`, `volume` and `snapshot`"),
+        }
+        if set.service.is_some() && set.backup.is_none() {
+            self.wrong(&["do", index, "set", "service"], "only a backup has a `service`");
         }
     }
 

@@ -11,7 +11,7 @@ use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 /// Records every log line of this thread until the guard is dropped.
-pub(super) fn record_into(journal: Arc<SimJournal>) -> DefaultGuard {
+pub(crate) fn record_into(journal: Arc<SimJournal>) -> DefaultGuard {
     tracing::subscriber::set_default(tracing_subscriber::registry().with(Recorder(journal)))
 }
 

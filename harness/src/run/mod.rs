@@ -6,15 +6,15 @@
 mod calls;
 mod gates;
 mod keys;
-mod logs;
+pub(crate) mod logs;
 mod names;
 mod nemesis;
 mod ports;
 mod progress;
 mod recorded;
 mod records;
-mod scene;
-mod servers;
+pub(crate) mod scene;
+pub(crate) mod servers;
 mod volumes;
 mod workload;
 
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
-use clinker_drivers::{BackupDriver, chunked};
+use clinker_drivers::{BackupDriver, Error, Options, chunked};
 use clinker_env::Env;
 use clinker_manager::bus::Bus;
 use clinker_manager::db::Db;
@@ -51,6 +51,8 @@ pub struct Parts {
     pub transitions: Arc<dyn Transitions>,
     pub placement: Arc<dyn Placement>,
     pub engine: Arc<dyn EngineDecisions>,
+    /// What makes the driver.
+    pub made: Made,
     /// Wraps the object store's port.
     pub store: fn(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>,
     /// Wraps the driver's port, outside of the recorder.
@@ -69,6 +71,22 @@ pub struct Parts {
     pub env: fn(Env) -> Env,
 }
 
+/// Makes a store of objects from options.
+pub type StoreMaker = Arc<dyn Fn(&Options, &Env) -> Result<Arc<dyn ChunkStore>, Error> + Send + Sync>;
+/// Makes a driver from options.
+pub type DriverMaker = Arc<dyn Fn(&Options, &Env) -> Result<Arc<dyn BackupDriver>, Error> + Send + Sync>;
+
+/// Where the driver comes from.
+#[derive(Clone)]
+pub enum Made {
+    /// Option `backup_driver` names it.
+    Registry,
+    /// A store of somebody else's, below our chunk engine.
+    Store(StoreMaker),
+    /// A driver of somebody else's.
+    Driver(DriverMaker),
+}
+
 impl Default for Parts {
     fn default() -> Parts {
         Parts {
@@ -76,6 +94,7 @@ impl Default for Parts {
             transitions: Arc::new(Section5),
             placement: Arc::new(placement::Production),
             engine: Arc::new(chunked::decisions::Production),
+            made: Made::Registry,
             store: |store| store,
             driver: |driver| driver,
             volumes: |volumes| volumes,

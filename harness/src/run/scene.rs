@@ -35,13 +35,13 @@ use super::records::{CommitRecorder, EventRecorder};
 use super::servers;
 use super::volumes::{Devices, HOST as VOLUME_HOST, VolumeClient};
 use super::workload::Workload;
-use super::{Parts, RunError};
+use super::{Made, Parts, RunError};
 use crate::fixtures::Link;
 use crate::loader::{own_disk, presets};
 
 /// The client of every scenario.
-pub(super) const USER: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
-pub(super) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
+pub(crate) const USER: &str = "a1b2c3d4e5f60718293a4b5c6d7e8f90";
+pub(crate) const PROJECT: &str = "5d1e9f8c7b6a4d3e2f1a0b9c8d7e6f50";
 
 const API_HOST: &str = "api";
 pub(super) const DB_HOST: &str = "db";
@@ -106,7 +106,7 @@ impl Scene {
                 scene.put_fixtures(disk).map_err(RunError::Fixture)?;
             }
         } else {
-            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal)?;
+            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal, None)?;
             scene.targets.extend(servers.targets);
             tokens = servers.client_tokens;
         }
@@ -412,7 +412,7 @@ impl Scene {
 }
 
 /// Adds a host whose process is made by `software`.
-pub(super) fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
+pub(crate) fn add<F, Fut>(world: &mut dyn World, name: &str, software: F) -> Result<(), RunError>
 where
     F: Fn(Env) -> Fut + 'static,
     Fut: Future<Output = Result<(), BoxError>> + 'static,
@@ -460,10 +460,10 @@ fn back_end(driver: &str) -> &'static str {
     presets::preset(driver).map_or("swift", |preset| preset.store)
 }
 
-struct Recorder {
-    journal: Arc<SimJournal>,
-    host: String,
-    calls: Arc<AtomicU64>,
+pub(crate) struct Recorder {
+    pub journal: Arc<SimJournal>,
+    pub host: String,
+    pub calls: Arc<AtomicU64>,
 }
 
 impl Recorder {
@@ -472,7 +472,7 @@ impl Recorder {
     }
 }
 
-fn driver_factory(
+pub(crate) fn driver_factory(
     options: Options,
     env: Env,
     parts: Parts,
@@ -480,11 +480,21 @@ fn driver_factory(
     gate: Gate,
 ) -> clinker_manager::service::DriverFactory {
     Arc::new(move || {
-        let inner = registry::store(&options, &env)?;
-        let store = (parts.store)(Arc::new(GatedStore { inner, gate: gate.clone() }));
-        let driver = ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine));
+        let store = match &parts.made {
+            Made::Registry => Some(registry::store(&options, &env)?),
+            Made::Store(make) => Some(make(&options, &env)?),
+            Made::Driver(_) => None,
+        };
+        let inner: Arc<dyn BackupDriver> = match (&parts.made, store) {
+            (_, Some(inner)) => {
+                let store = (parts.store)(Arc::new(GatedStore { inner, gate: gate.clone() }));
+                Arc::new(ChunkedDriver::new(store, env.clone(), &options, Arc::clone(&parts.engine)))
+            }
+            (Made::Driver(make), None) => make(&options, &env)?,
+            (Made::Registry | Made::Store(_), None) => unreachable!("both make a store"),
+        };
         let recorded: Arc<dyn BackupDriver> = Arc::new(RecordedDriver {
-            inner: Arc::new(driver),
+            inner,
             journal: Arc::clone(&recorder.journal),
             host: recorder.host.clone(),
             calls: Arc::clone(&recorder.calls),

@@ -17,7 +17,7 @@ use crate::loader::presets;
 
 /// What a world has of them.
 #[derive(Default)]
-pub(super) struct Servers {
+pub(crate) struct Servers {
     /// By host.
     pub targets: BTreeMap<String, Arc<dyn FaultTarget>>,
     /// Where clients get tokens, if the driver works on their behalf.
@@ -25,16 +25,23 @@ pub(super) struct Servers {
 }
 
 /// Adds the hosts of that preset's servers; one whose store is a disk has none.
-pub(super) fn add_all(world: &mut dyn World, driver: &str, journal: &Arc<SimJournal>) -> Result<Servers, RunError> {
+///
+/// `page` is how many names a listing gives at most, if not as many as real servers give.
+pub(crate) fn add_all(
+    world: &mut dyn World,
+    driver: &str,
+    journal: &Arc<SimJournal>,
+    page: Option<usize>,
+) -> Result<Servers, RunError> {
     match presets::preset(driver).map(|preset| preset.store) {
-        Some("swift") => add_swift(world, driver, journal),
-        Some("s3") => add_s3(world, journal),
+        Some("swift") => add_swift(world, driver, journal, page),
+        Some("s3") => add_s3(world, journal, page),
         _ => Ok(Servers::default()),
     }
 }
 
 /// Every secret that a server accepts, whatever the scenario's options say.
-pub(super) fn secrets() -> Vec<String> {
+pub(crate) fn secrets() -> Vec<String> {
     let mut secrets = Vec::new();
     for preset in presets::PRESETS {
         let mut options = Options::default();
@@ -47,10 +54,15 @@ pub(super) fn secrets() -> Vec<String> {
 }
 
 /// Swift, with Keystone unless the preset uses v1 auth.
-fn add_swift(world: &mut dyn World, driver: &str, journal: &Arc<SimJournal>) -> Result<Servers, RunError> {
+fn add_swift(
+    world: &mut dyn World,
+    driver: &str,
+    journal: &Arc<SimJournal>,
+    page: Option<usize>,
+) -> Result<Servers, RunError> {
     let with_keystone = driver != "swift";
     let tokens = TokenRegistry::new(journal.clone());
-    let config = SwiftConfig {
+    let mut config = SwiftConfig {
         users: vec![V1User::owner(
             configured("swift", "backup_swift_user"),
             configured("swift", "backup_swift_key"),
@@ -59,6 +71,7 @@ fn add_swift(world: &mut dyn World, driver: &str, journal: &Arc<SimJournal>) -> 
         keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
         ..SwiftConfig::default()
     };
+    config.list_page = page.unwrap_or(config.list_page);
     let mut servers = Servers::default();
     let swift = SwiftFake::new(config, Arc::clone(&tokens), journal.clone());
     swift.set_points(Arc::new(world.gate("swift")));
@@ -98,10 +111,11 @@ fn keystone_config() -> KeystoneConfig {
     }
 }
 
-fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>) -> Result<Servers, RunError> {
+fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>, page: Option<usize>) -> Result<Servers, RunError> {
     let access = configured("s3", "backup_s3_store_access_key");
     let secret = configured("s3", "backup_s3_store_secret_key");
-    let config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
+    let mut config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
+    config.list_page = page.unwrap_or(config.list_page);
     let mut servers = Servers::default();
     let server = S3Fake::new(config, journal.clone());
     server.set_points(Arc::new(world.gate("s3")));

@@ -8,8 +8,9 @@ use clinker_drivers::{Error, RequestContext, Secret};
 use clinker_env::Env;
 use clinker_fakes::TokenRegistry;
 use clinker_manager::api::{Api, NewBackup};
+use clinker_manager::db::source::SourceCall;
 use clinker_manager::db::{Call, Db, Dump, RestoreTarget, ServiceView, ask};
-use clinker_manager::model::{BackupRow, BackupStatus, VolumeRow, VolumeStatus};
+use clinker_manager::model::{BackupRow, BackupStatus, SnapshotStatus, VolumeRow, VolumeStatus};
 use clinker_manager::state::ServiceState;
 use clinker_model::history::{Failure, Phase};
 use clinker_model::plan::{Plan, PlannedStep, Step};
@@ -215,7 +216,17 @@ impl Workload {
                 if let Some(name) = &set.backup {
                     let status = backup_status(&set.status)?;
                     let backup_id = self.names.backup(name).map_err(unknown)?;
+                    if let Some(service) = set.service.clone() {
+                        let backup_id = backup_id.clone();
+                        self.db.call(Call::BackupSetService { backup_id, service }).await?;
+                    }
                     self.db.call(Call::BackupSetStatus { backup_id, status }).await?;
+                }
+                if let Some(name) = &set.snapshot {
+                    let status = SnapshotStatus::parse(&set.status)
+                        .ok_or_else(|| unknown(format!("no snapshot status \"{}\"", set.status)))?;
+                    let snapshot_id = self.names.snapshot(name).map_err(unknown)?;
+                    self.db.call(Call::Source(SourceCall::SnapshotSetStatus { snapshot_id, status })).await?;
                 }
                 if let Some(name) = &set.volume {
                     let status = VolumeStatus::parse(&set.status)

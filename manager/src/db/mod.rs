@@ -232,6 +232,11 @@ pub enum Call {
         backup_id: String,
         status: BackupStatus,
     },
+    /// An administrator's edit by hand.
+    BackupSetService {
+        backup_id: String,
+        service: String,
+    },
     /// An administrator takes the row away by hand; what is stored stays.
     BackupForget {
         backup_id: String,
@@ -304,6 +309,7 @@ impl Call {
             Call::VolumeGet { .. } => "volume_get",
             Call::VolumeCreate { .. } => "volume_create",
             Call::BackupSetStatus { .. } => "backup_set_status",
+            Call::BackupSetService { .. } => "backup_set_service",
             Call::BackupForget { .. } => "backup_forget",
             Call::VolumeSetStatus { .. } => "volume_set_status",
             Call::Dump => "dump",

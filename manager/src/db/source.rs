@@ -20,6 +20,11 @@ pub enum SourceCall {
     SnapshotGet {
         snapshot_id: String,
     },
+    /// An administrator's edit by hand.
+    SnapshotSetStatus {
+        snapshot_id: String,
+        status: SnapshotStatus,
+    },
     /// Before the copy is made. Refused with `cancelled` when the backup is not to be made any more.
     TemporarySave {
         backup_id: String,
@@ -36,6 +41,7 @@ impl SourceCall {
         match self {
             SourceCall::SnapshotCreate { .. } => "snapshot_create",
             SourceCall::SnapshotGet { .. } => "snapshot_get",
+            SourceCall::SnapshotSetStatus { .. } => "snapshot_set_status",
             SourceCall::TemporarySave { .. } => "temporary_save",
             SourceCall::TemporaryDrop { .. } => "temporary_drop",
         }
@@ -50,6 +56,11 @@ impl Tx<'_> {
                 self.save("snapshots", &snapshot.id.clone(), &snapshot).map(|()| Value::Null)
             }
             SourceCall::SnapshotGet { snapshot_id } => to_json(self.snapshot(&snapshot_id)?),
+            SourceCall::SnapshotSetStatus { snapshot_id, status } => {
+                let mut snapshot = self.snapshot(&snapshot_id)?;
+                snapshot.status = status;
+                self.save("snapshots", &snapshot_id, &snapshot).map(|()| Value::Null)
+            }
             SourceCall::TemporarySave { backup_id, copy } => {
                 let mut backup = self.backup(&backup_id)?;
                 if backup.status != BackupStatus::Creating {

@@ -329,6 +329,11 @@ impl Tx<'_> {
                 row.status = status;
                 self.save_backup(&mut row).map(|()| Value::Null)
             }
+            Call::BackupSetService { backup_id, service } => {
+                let mut row = self.backup(&backup_id)?;
+                row.service = Some(service);
+                self.save_backup(&mut row).map(|()| Value::Null)
+            }
             Call::BackupForget { backup_id } => {
                 let mut row = self.backup(&backup_id)?;
                 self.remove(&mut row).map(|()| Value::Null)

@@ -270,4 +270,12 @@ impl FaultTarget for S3Fake {
     fn stored(&self) -> Vec<StoredObject> {
         self.disk().ledger()
     }
+
+    fn object_bytes(&self, container: &str, name: &str) -> Option<Vec<u8>> {
+        self.disk().contents(container, name)
+    }
+
+    fn put_bytes(&self, container: &str, name: &str, bytes: &[u8]) -> Result<(), String> {
+        self.disk().replace(container, name, bytes)
+    }
 }

@@ -24,6 +24,7 @@ pub mod secrets;
 pub mod service_state;
 pub mod sources;
 pub mod timing;
+pub mod volumes;
 pub mod write_order;
 
 use crate::Checker;
@@ -44,6 +45,7 @@ pub const CHECKERS: &[Checker] = &[
     calls::CHECKER,
     leftovers::CHECKER,
     sources::CHECKER,
+    volumes::CHECKER,
     write_order::CHECKER,
     secrets::CHECKER,
     operations::CHECKER,

@@ -197,7 +197,8 @@ mod tests {
         let owed = json!({ "status": "error", "open_events": ["create"] });
         judge("owed event", script().final_row("backups", BACKUP, owed), "no event is owed");
         let (backup, status_set) = (Some("first".to_owned()), "creating".to_owned());
-        let by_hand = script().step(None, Step::Set(Set { backup, volume: None, status: status_set }));
+        let by_hand = script()
+            .step(None, Step::Set(Set { backup, volume: None, snapshot: None, status: status_set, service: None }));
         judge("by hand", by_hand.final_row("backups", BACKUP, status("creating")), "ok");
     }
 }

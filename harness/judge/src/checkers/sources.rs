@@ -119,6 +119,8 @@ fn attachments(history: &History, tally: &mut Tally) {
         match &record.entry {
             entry if stops(entry) => drop(stopped.insert(&record.host)),
             Entry::Host { .. } => drop(stopped.remove(record.host.as_str())),
+            // The device of a backup as it is attached, that of a restore as it is detached.
+            Entry::Device { moment, backup_id: Some(_), .. } if moment != "final" => tally.applies(),
             Entry::Attached { volume_id, backup_id, to, purpose } => {
                 let operation = if purpose == "restore" { "restore" } else { "create" };
                 let row = rows.get(backup_id.as_str()).copied().unwrap_or(&Value::Null);

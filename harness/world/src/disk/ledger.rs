@@ -33,4 +33,19 @@ impl FaultTarget for SimDisk {
         stored.sort_by(|a, b| (&a.container, &a.name).cmp(&(&b.container, &b.name)));
         stored
     }
+
+    fn object_bytes(&self, container: &str, name: &str) -> Option<Vec<u8>> {
+        self.0.state().tree.contents(&self.path_of(container, name))
+    }
+
+    fn put_bytes(&self, container: &str, name: &str, bytes: &[u8]) -> Result<(), String> {
+        let path = self.path_of(container, name);
+        self.put(&path, bytes).map_err(|error| format!("put {path}: {error}"))
+    }
+}
+
+impl SimDisk {
+    fn path_of(&self, container: &str, name: &str) -> String {
+        format!("{}/{container}/{name}", self.0.root)
+    }
 }

@@ -90,7 +90,7 @@ fn attempt_spacing(history: &History) -> Finding {
             let told = reports.iter().map(|note| note.t_ns).find(|t_ns| *t_ns >= ended).unwrap_or(ended);
             let on_grid = last.start_ns + interval;
             let due = on_grid.max(ended).max(told);
-            let slack = if due == on_grid { grain(history) } else { slack(history) };
+            let slack = if ended.max(told) < on_grid { grain(history) } else { slack(history) };
             let next = follower(probes, index);
             starts_when_due(&mut rule, host, last, &Due { on_grid, at: due, slack }, next, "the next attempt");
         }
@@ -106,7 +106,7 @@ fn check_spacing(history: &History) -> Finding {
             let Some((ended, End::Ok)) = last.end else { continue };
             let on_grid = last.start_ns + polling;
             let due = on_grid.max(ended);
-            let slack = if due == on_grid { grain(history) } else { slack(history) };
+            let slack = if ended < on_grid { grain(history) } else { slack(history) };
             let next = follower(probes, index).filter(|next| next.kind == Kind::Health);
             starts_when_due(&mut rule, host, last, &Due { on_grid, at: due, slack }, next, "the next check");
         }

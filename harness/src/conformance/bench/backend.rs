@@ -1,0 +1,119 @@
+//! The back end of a bench: the servers of the candidate's preset, or a disk, and a look behind them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clinker_drivers::RequestContext;
+use clinker_drivers::Secret;
+use clinker_env::{Env, Fs};
+use clinker_fakes::TokenRegistry;
+use clinker_model::{FaultTarget, StoredObject};
+use clinker_world::{SimDisk, World};
+
+use super::{Bench, HOST};
+use crate::conformance::candidate::Candidate;
+use crate::conformance::outcome::{Outcome, Stop};
+use crate::run::{RunError, scene, servers};
+
+/// How the probe object of a set-up check begins (D11): it explains itself.
+const PROBE: &str = ".clinker-probe-";
+
+/// The servers or the disk.
+pub(super) struct Backend {
+    /// By host.
+    targets: BTreeMap<String, Arc<dyn FaultTarget>>,
+    /// Which of them holds the objects.
+    store: &'static str,
+    disk: Option<SimDisk>,
+    client_tokens: Option<Arc<TokenRegistry>>,
+}
+
+impl Backend {
+    /// Puts them into the world; `page` is how many names a listing gives at most.
+    pub fn add(world: &mut dyn World, candidate: &Candidate, page: Option<usize>) -> Result<Backend, RunError> {
+        let preset = candidate.preset;
+        let mut backend = Backend { targets: BTreeMap::new(), store: preset.store, disk: None, client_tokens: None };
+        if preset.store == "store" {
+            let root =
+                preset.options.iter().find(|(name, _)| *name == "backup_posix_path").map_or("/", |(_, root)| root);
+            let disk = world.fabric().new_disk("store", root);
+            backend.targets.insert("store".to_owned(), Arc::new(disk.clone()));
+            backend.disk = Some(disk);
+            return Ok(backend);
+        }
+        let journal = world.journal();
+        let servers = servers::add_all(world, preset.name, &journal, page)?;
+        backend.targets = servers.targets;
+        backend.client_tokens = servers.client_tokens;
+        Ok(backend)
+    }
+
+    pub fn fs(&self) -> Option<Arc<dyn Fs>> {
+        self.disk.as_ref().map(|disk| disk.mount(HOST))
+    }
+
+    /// Changes options to what they must be here.
+    pub fn adapt(&self, _options: &mut BTreeMap<String, String>) {}
+
+    pub fn context(&self, env: &Env) -> RequestContext {
+        let token = self.client_tokens.as_ref();
+        let token = token.map(|tokens| Secret::new(tokens.issue(env, scene::PROJECT, scene::USER)));
+        RequestContext {
+            user_id: scene::USER.to_owned(),
+            project_id: scene::PROJECT.to_owned(),
+            token,
+            catalog: Vec::new(),
+        }
+    }
+
+    /// The world's name of a host: `store` is the back end.
+    pub fn host<'h>(&'h self, name: &'h str) -> &'h str {
+        if name == "store" { self.store } else { name }
+    }
+
+    pub fn target(&self, host: &str) -> Result<&Arc<dyn FaultTarget>, String> {
+        let known = || self.targets.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        self.targets.get(self.host(host)).ok_or_else(|| format!("there is no host {host} here: {}", known()))
+    }
+
+    pub fn store(&self) -> &dyn FaultTarget {
+        &**self.targets.get(self.store).expect("every preset has its store among its servers")
+    }
+
+    pub fn end(&self, id: clinker_model::FaultId) {
+        self.targets.values().for_each(|target| target.end(id));
+    }
+}
+
+/// A look behind the store.
+impl Bench {
+    /// Everything that is stored, but for the probe of set-up checks.
+    pub fn ledger(&self) -> Vec<StoredObject> {
+        let stored = self.shared.backend.store().stored().into_iter();
+        stored.filter(|object| !object.name.contains(PROBE)).collect()
+    }
+
+    /// Names of stored objects that contain the backup's id or lie in a container that does, sorted.
+    pub fn objects_of(&self, backup_id: &str) -> Vec<String> {
+        let ledger = self.ledger().into_iter();
+        ledger.map(|object| object.name).filter(|name| name.contains(backup_id)).collect()
+    }
+
+    /// Permission bits of a file or folder of the repository; none where the back end is no disk of ours.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        let backend = &self.shared.backend;
+        let root = backend.disk.as_ref()?;
+        root.mode(path)
+    }
+
+    /// An object's bytes.
+    pub fn object(&self, container: &str, name: &str) -> Outcome<Vec<u8>> {
+        let found = self.shared.backend.store().object_bytes(container, name);
+        found.ok_or_else(|| Stop::failed("an object is missing", format!("{container}/{name} is stored"), "it is not"))
+    }
+
+    /// Puts other bytes into an object, or a new one there.
+    pub fn put_object(&self, container: &str, name: &str, bytes: &[u8]) -> Outcome {
+        self.shared.backend.store().put_bytes(container, name, bytes).map_err(Stop::Broken)
+    }
+}

@@ -1,0 +1,277 @@
+//! One play of a body: the world, its end, and what is said of it.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clinker_model::history::Header;
+use clinker_model::plan::{Engine, Plan};
+use clinker_model::scenario::Expect;
+use clinker_model::verdict::{FaultResult, Finding, Outcome as Found, RunResult, Verdict, Violation};
+use clinker_model::{ByteSize, History, Span};
+use clinker_world::{
+    BoxError, RealWorld, SimnetWorld, World, WorldConfig, WorldError, require_tokio_unstable, run_isolated,
+};
+
+use super::backend::Backend;
+use super::faults::{Commands, Fault};
+use super::fs::Failing;
+use super::wire::Corrupting;
+use super::{Bench, HOST, Shared};
+use crate::conformance::candidate::{Candidate, Kind};
+use crate::conformance::outcome::{Outcome, Stop};
+use crate::loader::presets::{BLOCK, CHUNK};
+use crate::run::scene::add;
+use crate::run::{Parts, RunError, logs, servers};
+
+/// What a body is: it gets a bench and says how it went.
+pub type Body = fn(Bench) -> Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// How long a body may take before it counts as hung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// In virtual time, where waiting costs nothing.
+    Virtual,
+    /// In real time, for what is not our code.
+    Real(Duration),
+}
+
+const VIRTUAL_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
+/// What is to be played.
+#[derive(Clone)]
+pub struct Setting {
+    pub candidate: Candidate,
+    pub parts: Parts,
+    /// `B-CRT-001`.
+    pub case: String,
+    pub variant: String,
+    pub seed: u64,
+    pub pace: Pace,
+    /// Names that a listing gives at most.
+    pub page: Option<usize>,
+}
+
+/// What came of it.
+pub struct Played {
+    pub result: RunResult,
+    /// How it failed, if it did.
+    pub fingerprint: Option<String>,
+    /// Absent when the world itself broke.
+    pub history: Option<History>,
+}
+
+/// Plays a body on a thread of its own.
+pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
+    let played = require_tokio_unstable().map_err(RunError::from).and_then(|()| {
+        run_isolated(&setting.case, || match setting.pace {
+            Pace::Virtual => play_in(SimnetWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body),
+            Pace::Real(_) => play_in(RealWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body),
+        })?
+    });
+    played.unwrap_or_else(|error| {
+        let result = RunResult { verdict: Verdict::Error, reason: Some(error.to_string()), ..empty(setting) };
+        Played { result, fingerprint: Some("the harness broke".to_owned()), history: None }
+    })
+}
+
+fn play_in(mut world: impl World, setting: &Setting, rule: &str, body: Body) -> Result<Played, RunError> {
+    let journal = world.journal();
+    let _logs = logs::record_into(Arc::clone(&journal));
+    let backend = Backend::add(&mut world, &setting.candidate, setting.page)?;
+    let commands = Commands::new(world.signals());
+    let (gate, signals) = (world.gate(HOST), world.signals());
+    let ended: Arc<Mutex<Option<Outcome>>> = Arc::default();
+    let begun: Arc<Mutex<Vec<(Fault, Duration)>>> = Arc::default();
+    let held = Mutex::new(Some(backend));
+    let (setting_, ended_, commands_, begun_, journal_) =
+        (setting.clone(), Arc::clone(&ended), commands.clone(), Arc::clone(&begun), Arc::clone(&journal));
+    add(&mut world, HOST, move |mut env| {
+        let backend = held.lock().expect("no panic while the lock is held").take();
+        let failing = Failing::new(Arc::clone(&journal_));
+        if let Some(fs) = backend.as_ref().and_then(Backend::fs) {
+            env.fs = failing.over(fs);
+        }
+        let corrupting = Corrupting::new(Arc::clone(&journal_));
+        env.net = corrupting.over(env.net);
+        let shared = backend.map(|backend| Shared {
+            corrupting,
+            pace: setting_.pace,
+            candidate: setting_.candidate.clone(),
+            parts: setting_.parts.clone(),
+            env: (setting_.parts.env)(env),
+            journal: Arc::clone(&journal_),
+            backend,
+            failing,
+            commands: commands_.clone(),
+            gate: gate.clone(),
+            calls: Arc::new(AtomicU64::new(0)),
+            variant: setting_.variant.clone(),
+            seed: setting_.seed,
+            made: AtomicU64::new(0),
+            known: Mutex::default(),
+            faults: AtomicU64::new(0),
+            begun: Arc::clone(&begun_),
+        });
+        let (ended, signals) = (Arc::clone(&ended_), signals.clone());
+        async move {
+            let Some(shared) = shared else { return Err(BoxError::from("the bench was started twice")) };
+            let outcome = body(Bench { shared: Arc::new(shared) }).await;
+            *ended.lock().expect("no panic while the lock is held") = Some(outcome);
+            signals.done();
+            pending().await
+        }
+    })?;
+    let limit = match setting.pace {
+        Pace::Virtual => VIRTUAL_LIMIT,
+        Pace::Real(limit) => limit,
+    };
+    let outcome = drive(&mut world, &commands, &ended, limit)?;
+    let faults = faults(&begun.lock().expect("no panic while the lock is held"), &world);
+    Ok(judged(&mut world, setting, rule, outcome, faults))
+}
+
+/// Runs the world until the body has ended or its time is up.
+fn drive(
+    world: &mut dyn World,
+    commands: &Commands,
+    ended: &Mutex<Option<Outcome>>,
+    limit: Duration,
+) -> Result<Outcome, WorldError> {
+    loop {
+        world.advance(limit)?;
+        world.take_signals();
+        commands.carry_out(world)?;
+        if let Some(outcome) = ended.lock().expect("no panic while the lock is held").take() {
+            return Ok(outcome);
+        }
+        if world.now() >= limit {
+            let expected = format!("an end within {} s", limit.as_secs());
+            return Ok(Err(Stop::failed("hung", expected, "it was still under way")));
+        }
+    }
+}
+
+fn faults(begun: &[(Fault, Duration)], world: &dyn World) -> Vec<FaultResult> {
+    let journal = world.journal();
+    let of = |(fault, at): &(Fault, Duration)| FaultResult {
+        name: fault.name.clone(),
+        at_ns: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX),
+        until_ns: None,
+        bites: journal.bites(fault.id),
+    };
+    begun.iter().map(of).collect()
+}
+
+fn judged(world: &mut dyn World, setting: &Setting, rule: &str, outcome: Outcome, faults: Vec<FaultResult>) -> Played {
+    let journal = world.journal();
+    let now_ns = u64::try_from(world.now().as_nanos()).unwrap_or(u64::MAX);
+    // What did not hit anything shows nothing, however green it looks.
+    let idle = faults.iter().find(|fault| fault.bites == 0).map(|fault| fault.name.clone());
+    let outcome = match (outcome, idle) {
+        (Ok(()), Some(name)) => {
+            let what = format!("the fault {name} hit nothing");
+            Err(Stop::failed(what, format!("the driver meets the fault {name}"), "it never did: nothing was shown"))
+        }
+        (outcome, _) => outcome,
+    };
+    let mut result = RunResult {
+        faults,
+        hash: format!("{:016x}", journal.hash()),
+        events: journal.events(),
+        virtual_seconds: world.now().as_secs_f64(),
+        ..empty(setting)
+    };
+    let mut fingerprint = None;
+    match outcome {
+        Ok(()) => {
+            result.verdict = Verdict::Pass;
+            result.findings = vec![Finding { checker: setting.case.clone(), outcome: Found::Pass, violations: vec![] }];
+        }
+        Err(Stop::Skipped(why)) => result.reason = Some(why),
+        Err(Stop::Broken(why)) => {
+            result.verdict = Verdict::Error;
+            result.reason = Some(why);
+        }
+        Err(Stop::Failed { what, expected, observed }) => {
+            result.verdict = Verdict::Fail;
+            result.reason = Some(what.clone());
+            let violation = Violation { rule: rule.to_owned(), expected, observed, t_ns: now_ns };
+            let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
+            result.findings = vec![finding];
+            fingerprint = Some(what);
+        }
+    }
+    let engine = if setting.pace == Pace::Virtual { Engine::Simnet } else { Engine::Real };
+    let header = Header {
+        format: 1,
+        scenario: setting.case.clone(),
+        driver: setting.candidate.name.clone(),
+        seed: setting.seed,
+        engine: engine.name().to_owned(),
+        plan: plan(setting, engine),
+        secrets: servers::secrets(),
+    };
+    let history = History { header, records: journal.take_records() };
+    Played { result, fingerprint, history: Some(history) }
+}
+
+fn name(setting: &Setting) -> String {
+    let Setting { case, variant, .. } = setting;
+    if variant.is_empty() { case.clone() } else { format!("{case}/{variant}") }
+}
+
+fn empty(setting: &Setting) -> RunResult {
+    let name = name(setting);
+    let driver = setting.candidate.name.clone();
+    let replay = match setting.candidate.kind {
+        Kind::BuiltIn => format!("clinker conform --driver {driver} --case {name} --seed {}", setting.seed),
+        Kind::PlugIn => format!("cargo test -- {name}"),
+        Kind::Adapter => format!("clinker conform --adapter … --case {name} --seed {}", setting.seed),
+    };
+    RunResult {
+        scenario: name,
+        driver,
+        seed: setting.seed,
+        verdict: Verdict::Skip,
+        reason: None,
+        findings: Vec::new(),
+        faults: Vec::new(),
+        hash: String::new(),
+        events: 0,
+        virtual_seconds: 0.0,
+        wall_ms: 0,
+        replay,
+        timeline: None,
+    }
+}
+
+/// The plan of a history that no scenario stands behind.
+fn plan(setting: &Setting, engine: Engine) -> Plan {
+    Plan {
+        scenario: name(setting),
+        about: String::new(),
+        driver: setting.candidate.preset.name.to_owned(),
+        seed: setting.seed,
+        engine,
+        tick: Span::default(),
+        schedule: None,
+        heal: Span::default(),
+        end: Span::default(),
+        fixed_end: false,
+        backup_hosts: 1,
+        zones: Default::default(),
+        own_disks: false,
+        cores: Default::default(),
+        gib: ByteSize(1 << 20),
+        chunk: ByteSize(CHUNK),
+        block: ByteSize(BLOCK),
+        options: Default::default(),
+        volumes: vec![],
+        faults: vec![],
+        steps: vec![],
+        expect: Expect::default(),
+    }
+}

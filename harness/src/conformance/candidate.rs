@@ -1,0 +1,171 @@
+//! What is put to the test: a driver of ours, one of somebody else's crate, or an adapter.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use clinker_drivers::chunked::store::ChunkStore;
+use clinker_drivers::{BackupDriver, Capabilities, Error, Options};
+use clinker_env::Env;
+use clinker_model::conformance::Subject;
+
+use crate::loader::presets::{self, Preset};
+use crate::run::{Made, Parts};
+
+/// A driver with what it claims to be able to do, and the world it lives in.
+#[derive(Clone)]
+pub struct Candidate {
+    pub name: String,
+    pub kind: Kind,
+    /// Whose servers, options and scenarios it uses.
+    pub preset: &'static Preset,
+    /// `store`, `driver`, `manager`, `service`.
+    pub roles: BTreeSet<String>,
+    pub claims: BTreeSet<String>,
+    pub made: Made,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    BuiltIn,
+    PlugIn,
+    Adapter,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Kind::BuiltIn => "built-in",
+            Kind::PlugIn => "plug-in",
+            Kind::Adapter => "adapter",
+        }
+    }
+}
+
+/// Capabilities that a driver on the chunk engine has, whatever its store.
+pub const OF_THE_ENGINE: &[&str] =
+    &["chunked", "progress", "incremental", "force_delete", "sparse", "fixtures", "volume_meta"];
+
+fn texts(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+impl Candidate {
+    /// A driver of ours, by its preset.
+    pub fn built_in(name: &str) -> Option<Candidate> {
+        let preset = presets::preset(name)?;
+        let mut claims = texts(OF_THE_ENGINE);
+        let own: &[&str] = match preset.store {
+            "swift" => &["swift", "auth", "net", "etag_md5", "list_bound"],
+            "s3" => &["s3", "auth", "net", "etag_md5"],
+            _ => &["posix"],
+        };
+        claims.extend(texts(own));
+        claims.insert("sim".to_owned());
+        Some(Candidate {
+            name: name.to_owned(),
+            kind: Kind::BuiltIn,
+            preset,
+            roles: texts(&["store", "driver", "manager", "service"]),
+            claims,
+            made: Made::Registry,
+        })
+    }
+
+    /// A store of objects of your own below our chunk engine, in the world of the preset `like`: its servers, its options
+    /// and its scenarios.
+    ///
+    /// # Panics
+    /// No preset is called `like`.
+    pub fn store<F>(name: &str, like: &str, make: F) -> Candidate
+    where
+        F: Fn(&Options, &Env) -> Result<Arc<dyn ChunkStore>, Error> + Send + Sync + 'static,
+    {
+        let mut candidate = Candidate::plug_in(name, like, Made::Store(Arc::new(make)));
+        candidate.claims.extend(texts(OF_THE_ENGINE));
+        candidate
+    }
+
+    /// A whole driver of your own, in the world of the preset `like`.
+    ///
+    /// # Panics
+    /// No preset is called `like`.
+    pub fn driver<F>(name: &str, like: &str, make: F) -> Candidate
+    where
+        F: Fn(&Options, &Env) -> Result<Arc<dyn BackupDriver>, Error> + Send + Sync + 'static,
+    {
+        let mut candidate = Candidate::plug_in(name, like, Made::Driver(Arc::new(make)));
+        candidate.roles.remove("store");
+        candidate
+    }
+
+    fn plug_in(name: &str, like: &str, made: Made) -> Candidate {
+        let built_in = Candidate::built_in(like);
+        let built_in =
+            built_in.unwrap_or_else(|| panic!("no preset is called {like}: {}", presets::names().join(", ")));
+        let claims = texts(&["sim"]);
+        Candidate { name: name.to_owned(), kind: Kind::PlugIn, claims, made, ..built_in }
+    }
+
+    /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …
+    pub fn claiming(mut self, capabilities: &[&str]) -> Candidate {
+        self.claims.extend(texts(capabilities));
+        self
+    }
+
+    /// Takes claims back.
+    pub fn without(mut self, capabilities: &[&str]) -> Candidate {
+        self.claims.retain(|claim| !capabilities.contains(&claim.as_str()));
+        self
+    }
+
+    pub fn claims(&self, capability: &str) -> bool {
+        self.claims.contains(capability)
+    }
+
+    /// The service's parts with this driver among them.
+    pub fn parts(&self) -> Parts {
+        Parts { made: self.made.clone(), ..Parts::default() }
+    }
+
+    pub fn subject(&self, profile: &str) -> Subject {
+        Subject {
+            name: self.name.clone(),
+            kind: self.kind.name().to_owned(),
+            roles: self.roles.iter().cloned().collect(),
+            capabilities: self.claims.iter().cloned().collect(),
+            profile: profile.to_owned(),
+        }
+    }
+
+    /// Why a case with these needs is not for this candidate, or none if it is.
+    pub fn lacks(&self, needs: &[String]) -> Option<String> {
+        needs.iter().find_map(|need| self.lacks_one(need))
+    }
+
+    fn lacks_one(&self, need: &str) -> Option<String> {
+        let have = match need {
+            "any" => true,
+            // A driver with a format of its own has no part in the rules of ours.
+            "store" => self.roles.contains("store") || self.claims("chunked"),
+            "driver" => self.roles.contains("driver") || self.roles.contains("store"),
+            "manager" | "service" => {
+                if !self.roles.contains("manager") {
+                    return Some(format!("needs {need}: an adapter is asked without our manager"));
+                }
+                true
+            }
+            "ceph" | "nfs" => return Some(format!("no driver: {need}")),
+            // The key manager and the message bus are the service's, not the driver's.
+            "keys" | "messages" => self.roles.contains("manager"),
+            _ => self.claims(need),
+        };
+        (!have).then(|| format!("{} does not claim {need}", self.name))
+    }
+
+    /// Whether what the driver says of itself and what was claimed for it agree; the names of those that do not.
+    pub fn disagreements(&self, said: Capabilities) -> Vec<&'static str> {
+        let pairs =
+            [("progress", said.progress), ("incremental", said.incremental), ("force_delete", said.force_delete)];
+        pairs.into_iter().filter(|(name, said)| self.claims(name) != *said).map(|(name, _)| name).collect()
+    }
+}

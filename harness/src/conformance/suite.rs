@@ -1,0 +1,194 @@
+//! The cases of a profile for one candidate: which apply, what is played for each, and its verdict.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
+
+use super::bench::{Pace, Setting, play};
+use super::candidate::{Candidate, Kind};
+use super::cases::{self, Scale};
+use crate::catalog::Entry;
+use crate::examine::{Examined, examine};
+use crate::run::Parts;
+
+/// How the suite is played.
+#[derive(Clone)]
+pub struct Suite {
+    pub candidate: Candidate,
+    /// The service with the candidate's driver; a mutant's if one is planted.
+    pub parts: Parts,
+    /// Scenarios that cases name.
+    pub entries: Vec<Entry>,
+    pub scale: Scale,
+    /// Plays of a body under so many seeds.
+    pub seeds: u64,
+    pub seed: u64,
+    pub pace: Pace,
+}
+
+/// What one play said.
+struct One {
+    result: RunResult,
+    fingerprint: Option<String>,
+}
+
+impl Suite {
+    /// One case after the other, `jobs` at a time; results in the order of the cases. `each` hears of every one.
+    pub fn run(&self, cases: &[&Case], jobs: usize, each: &(dyn Fn(&CaseResult, usize) + Sync)) -> Vec<CaseResult> {
+        let (next, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let results: Mutex<Vec<Option<CaseResult>>> = Mutex::new(cases.iter().map(|_| None).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, cases.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some((index, case)) = {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        cases.get(index).map(|case| (index, *case))
+                    } {
+                        let result = self.case(case);
+                        each(&result, ended.fetch_add(1, Ordering::Relaxed) + 1);
+                        results.lock().expect("no panic while the lock is held")[index] = Some(result);
+                    }
+                });
+            }
+        });
+        results.into_inner().expect("no panic while the lock is held").into_iter().flatten().collect()
+    }
+
+    /// Plays a case.
+    #[expect(clippy::disallowed_methods, reason = "wall time of whole cases is shown to the user and decides nothing")]
+    pub fn case(&self, case: &Case) -> CaseResult {
+        let started = std::time::Instant::now();
+        let mut result = CaseResult::of(case);
+        match self.candidate.lacks(&case.needs) {
+            Some(why) => result.reason = Some(why),
+            None => {
+                let plays = self.plays(case);
+                conclude(&mut result, case, plays, &self.candidate);
+            }
+        }
+        result.replay = self.replay(&result);
+        result.wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        result
+    }
+
+    fn replay(&self, result: &CaseResult) -> String {
+        let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
+        match bad {
+            Some(play) => play.replay.clone(),
+            None => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
+        }
+    }
+
+    fn plays(&self, case: &Case) -> Vec<One> {
+        let mut plays = self.bodies(case);
+        plays.extend(self.scenarios(case));
+        plays
+    }
+
+    fn bodies(&self, case: &Case) -> Vec<One> {
+        let Some(body) = cases::body(&case.id) else { return Vec::new() };
+        let mut plays = Vec::new();
+        for variant in (body.variants)(&self.candidate, self.scale) {
+            for n in 0..self.seeds.max(1) {
+                let setting = Setting {
+                    candidate: self.candidate.clone(),
+                    parts: self.parts.clone(),
+                    case: case.id.clone(),
+                    variant: variant.clone(),
+                    seed: self.seed.wrapping_add(n),
+                    pace: self.pace,
+                    page: body.page,
+                };
+                let played = play(&setting, &case.rule, body.body);
+                plays.push(One { result: played.result, fingerprint: played.fingerprint });
+            }
+        }
+        plays
+    }
+
+    fn scenarios(&self, case: &Case) -> Vec<One> {
+        if self.candidate.kind == Kind::Adapter {
+            return Vec::new();
+        }
+        let preset = self.candidate.preset.name;
+        let named = case.scenarios.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name));
+        let ours = named.filter(|entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
+        ours.map(|entry| self.scenario(entry, preset)).collect()
+    }
+
+    fn scenario(&self, entry: &Entry, preset: &str) -> One {
+        let plan = match entry.plan(preset, entry.seed()) {
+            Ok(plan) => plan,
+            Err(error) => return broken(entry, preset, format!("{error:#}")),
+        };
+        let Examined { result, .. } = examine(&plan, &self.parts);
+        let fingerprint = match result.verdict {
+            Verdict::Fail | Verdict::Golden => {
+                Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))
+            }
+            _ => None,
+        };
+        One { result, fingerprint }
+    }
+}
+
+fn broken(entry: &Entry, preset: &str, why: String) -> One {
+    let result = RunResult {
+        scenario: entry.name.clone(),
+        driver: preset.to_owned(),
+        seed: entry.seed(),
+        verdict: Verdict::Error,
+        reason: Some(why),
+        findings: Vec::new(),
+        faults: Vec::new(),
+        hash: String::new(),
+        events: 0,
+        virtual_seconds: 0.0,
+        wall_ms: 0,
+        replay: format!("clinker run {}", entry.name),
+        timeline: None,
+    };
+    One { result, fingerprint: None }
+}
+
+/// The verdict of a case from its plays: the worst counts, and nothing that was not played is a pass.
+fn conclude(result: &mut CaseResult, case: &Case, plays: Vec<One>, candidate: &Candidate) {
+    let of = |verdict: Verdict| plays.iter().find(|play| play.result.verdict == verdict);
+    let worst = of(Verdict::Error).or_else(|| of(Verdict::Fail)).or_else(|| of(Verdict::Golden));
+    if let Some(worst) = worst {
+        result.verdict = if worst.result.verdict == Verdict::Error { Verdict::Error } else { Verdict::Fail };
+        result.reason = worst.result.reason.clone();
+        let mut ways: Vec<String> = plays.iter().filter_map(|play| play.fingerprint.clone()).collect();
+        ways.sort();
+        ways.dedup();
+        result.fingerprint = (!ways.is_empty()).then(|| ways.join("; "));
+        result.hint = case.known.as_ref().map(|known| format!("cinder 29.0.0: {known}"));
+    } else if of(Verdict::Pass).is_some() {
+        match idle_check(case, &plays) {
+            None => result.verdict = Verdict::Pass,
+            Some(check) => {
+                result.verdict = Verdict::Error;
+                result.reason = Some(format!("the check {check}, which is to show it, applied in no play"));
+            }
+        }
+    } else {
+        let why = plays.iter().find_map(|play| play.result.reason.clone());
+        result.reason = Some(why.unwrap_or_else(|| format!("nothing shows it for {}", candidate.name)));
+    }
+    result.plays = plays.into_iter().map(|play| play.result).collect();
+}
+
+/// A checker that the case rests on and that had nothing to say in any scenario of it.
+fn idle_check<'c>(case: &'c Case, plays: &[One]) -> Option<&'c String> {
+    let scenarios = plays.iter().filter(|play| case.scenarios.contains(&play.result.scenario));
+    let findings: Vec<_> = scenarios.flat_map(|play| &play.result.findings).collect();
+    if findings.is_empty() {
+        return None;
+    }
+    let applied = |check: &String| {
+        findings.iter().any(|finding| finding.checker == *check && finding.outcome != Found::NotApplicable)
+    };
+    case.checks.iter().find(|check| !applied(check))
+}
