@@ -2,8 +2,8 @@
 //!
 //! Start with [`loader`] (a scenario file becomes a plan), then [`run`] (a plan becomes a history), then [`examine`] (a
 //! history gets its verdict). [`cli`] is the program; [`determinism`] plays a plan twice; [`mutants`] are planted bugs;
-//! [`matrix`] ends every host at every step; [`conformance`] puts a driver to the test, through an [`adapter`] also one of
-//! another language.
+//! [`matrix`] ends every host at every step; [`conformance`] puts a driver to the test, [`adapter`] one of another
+//! language.
 
 pub mod adapter;
 pub mod artifacts;
