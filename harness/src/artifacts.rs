@@ -1,4 +1,5 @@
-//! What a run leaves on disk: `plan.toml`, `history.jsonl`, `result.json`; and reading it back.
+//! What a run leaves on disk: `plan.toml`, `history.jsonl`, `result.json`, `junit.xml`, `index.html`; and reading
+//! it back.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,11 +7,12 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use clinker_judge::timeline;
 use clinker_model::history::{Entry, Header};
 use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::RunResult;
 use clinker_model::{History, Record, Span};
-use clinker_reports::json;
+use clinker_reports::{html, json, junit};
 
 use crate::loader::{self, CORES, HOSTS, LATEST_MOMENT, presets};
 use crate::token::TICKS;
@@ -25,7 +27,7 @@ pub fn folder(out: &Path, plan: &Plan) -> PathBuf {
     out.join(format!("{}@{}-{}", plan.scenario, plan.driver, plan.seed))
 }
 
-/// Writes a run's files.
+/// Writes a run's files. Those of its reports have the run as a picture.
 pub fn write(folder: &Path, plan: &Plan, history: Option<&History>, result: &RunResult) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("create folder {}", folder.display()))?;
     let put = |name: &str, text: String| {
@@ -33,7 +35,11 @@ pub fn write(folder: &Path, plan: &Plan, history: Option<&History>, result: &Run
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
     put("plan.toml", toml::to_string(plan).context("write the plan as TOML")?)?;
-    put("result.json", json::text(&json::File::of_runs(vec![result.clone()])))?;
+    let timeline = history.map(|history| timeline::of(history, &result.findings));
+    let file = json::File::of_runs(vec![RunResult { timeline, ..result.clone() }]);
+    put("result.json", json::text(&file))?;
+    put("junit.xml", junit::text(&file))?;
+    put("index.html", html::page(&file))?;
     if let Some(history) = history {
         let path = folder.join("history.jsonl");
         write_history(&path, history).with_context(|| format!("write {}", path.display()))?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use clinker_drivers::Backup;
 use clinker_manager::record::{Record, encode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,6 +72,14 @@ impl Link {
         Record { backup_service, backup_url: encode(&fields) }
     }
 
+    /// The rows of the chain up to this backup, the full one first.
+    ///
+    /// # Errors
+    /// What of the fixture is not as it should be.
+    pub fn chain(&self) -> Result<Vec<Backup>, String> {
+        self.records[..=self.number].iter().map(row).collect()
+    }
+
     /// The files of the whole repository, by their path in it.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &'static [u8])> {
         let folder = format!("{}/{REPOSITORY}", self.fixture);
@@ -120,6 +129,25 @@ impl Link {
         }
         Ok(())
     }
+}
+
+fn row(record: &Value) -> Result<Backup, String> {
+    let text = |name: &str| record[name].as_str().map(str::to_owned);
+    let must = |name: &str| text(name).ok_or_else(|| format!("a fixture's record has no {name}"));
+    let created_at = must("created_at")?.replace(' ', "T");
+    Ok(Backup {
+        id: must("id")?,
+        volume_id: must("volume_id")?,
+        size: record["size"].as_u64().unwrap_or_default(),
+        display_name: text("display_name"),
+        display_description: text("display_description"),
+        created_at: created_at.parse().map_err(|error| format!("created_at {created_at}: {error}"))?,
+        availability_zone: must("availability_zone")?,
+        container: text("container"),
+        service_metadata: text("service_metadata"),
+        parent_id: text("parent_id"),
+        volume_meta: None,
+    })
 }
 
 fn records(document: &[u8]) -> Vec<Value> {

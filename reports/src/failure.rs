@@ -6,6 +6,7 @@ mod item;
 
 use std::fmt::Write as _;
 
+pub(crate) use item::hosts;
 pub use item::item;
 
 use clinker_model::History;

@@ -2,12 +2,13 @@
 //!
 //! Start with [`json`]: the file that other programs read, and from which every other report is made. [`terminal`] is
 //! the table of a whole invocation, [`failure`] the text of one failure; [`junit`], [`markdown`], [`annotations`],
-//! [`ndjson`] are for CI and browsers; [`diff`] compares two files. Nothing here knows of engines, hosts or
+//! [`ndjson`] and [`html`] are for CI and browsers; [`diff`] compares two files. Nothing here knows of engines, hosts or
 //! files.
 
 pub mod annotations;
 pub mod diff;
 pub mod failure;
+pub mod html;
 pub mod item;
 pub mod json;
 pub mod junit;

@@ -4,12 +4,12 @@ What is in no row is `internal`. Drivers wrap what they caught; the innermost ex
 a driver that says `connection failed` of a missing key has still told its caller.
 """
 import errno
-import json
 import socket
 import zlib
 
 from botocore import exceptions as boto
 from cinder import exception
+from cinder.backup.drivers import s3
 from oslo_config import cfg
 from requests import exceptions as requests
 from swiftclient import exceptions as swift
@@ -56,12 +56,16 @@ CLASSES = (
     (boto.NoCredentialsError, 'auth'),
     (boto.PartialCredentialsError, 'auth'),
     (boto.HTTPClientError, 'unreachable'),
+    (boto.ConnectionError, 'unreachable'),
     (boto.IncompleteReadError, 'unreachable'),
     (requests.Timeout, 'timeout'),
     (requests.RequestException, 'unreachable'),
     (urllib3.TimeoutError, 'timeout'),
     (urllib3.HTTPError, 'unreachable'),
     (socket.timeout, 'timeout'),
+    # What these drivers say of everything below them that they do not know.
+    (exception.SwiftConnectionFailed, 'unreachable'),
+    (s3.S3ConnectionFailure, 'unreachable'),
 )
 
 STATUSES = {
@@ -107,12 +111,13 @@ def of(error):
 
 
 def chain(error):
-    """An exception and those that it wraps, the innermost first."""
+    """An exception and those that it was made of, the innermost first."""
     found = []
-    while isinstance(error, BaseException) and error not in found:
+    while error is not None and error not in found:
         found.insert(0, error)
-        # Cinder's exceptions keep what they were made of.
-        error = getattr(error, 'kwargs', {}).get('reason') or error.__cause__
+        # Cinder's exceptions keep only the text of what they wrap; what was being handled is it.
+        wraps = isinstance(error, (exception.BackupDriverException, exception.BackupOperationError))
+        error = error.__cause__ or (error.__context__ if wraps else None)
     return found
 
 
@@ -125,7 +130,3 @@ def answer(error):
     text = ' '.join(str(error).split()) or repr(error)
     message = '%s: %s' % (type(error).__name__, text[:400])
     return {'kind': kind, 'message': message, 'definite': kind in DEFINITE}
-
-
-if __name__ == '__main__':
-    print(json.dumps({known.__name__: kind for known, kind in CLASSES}, indent=1))

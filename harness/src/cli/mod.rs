@@ -3,10 +3,13 @@
 mod adapter;
 mod check;
 mod conform;
+mod diff;
+pub(crate) mod expectations;
 mod list;
 mod matrix;
 mod mutants;
 mod replay;
+mod report;
 mod run;
 mod select;
 
@@ -27,6 +30,7 @@ pub enum Exit {
     Usage = 2,
     GoldenDiffers = 3,
     NothingRan = 4,
+    ExpectationsStale = 6,
     Internal = 70,
 }
 
@@ -40,10 +44,10 @@ Start here:
 
 Exit codes:
   0 all as expected    1 a check failed       2 usage or file error    3 golden differs
-  4 nothing ran        70 internal error or nondeterminism
+  4 nothing ran        6 expectations stale   70 internal error or nondeterminism
 
-Every run leaves plan.toml, history.jsonl and result.json in target/clinker/<scenario>@<driver>-<seed>;
-a failure prints the command that repeats it as its last line.";
+Every run leaves plan.toml, history.jsonl, result.json, junit.xml and index.html in
+target/clinker/<scenario>@<driver>-<seed>; a failure prints the command that repeats it as its last line.";
 
 #[derive(Parser)]
 #[command(
@@ -66,6 +70,8 @@ enum Command {
     Run(run::Run),
     /// Play the conformance suite for a driver.
     Conform(conform::Conform),
+    /// Check or rewrite a file of known failures.
+    Expectations(expectations::Command),
     /// List scenarios, drivers, or checks.
     List(list::List),
     /// Judge a recorded history again.
@@ -78,6 +84,10 @@ enum Command {
     Matrix(matrix::Matrix),
     /// Serve a built-in driver over the adapter protocol, on standard input and output.
     Adapter(adapter::Adapter),
+    /// Render a result.json again: table, JUnit, HTML, Markdown, annotations, NDJSON.
+    Report(report::Report),
+    /// Compare two result.json; ends with 1 if anything got worse.
+    Diff(diff::Diff),
 }
 
 /// Parses the arguments, runs the command, prints errors.
@@ -99,12 +109,15 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(command) => command.execute(folder),
         Command::Conform(command) => command.execute(folder),
+        Command::Expectations(command) => command.execute(),
         Command::List(command) => command.execute(folder),
         Command::Check(command) => command.execute(),
         Command::Replay(command) => command.execute(folder),
         Command::Mutants(command) => command.execute(folder),
         Command::Matrix(command) => command.execute(folder),
         Command::Adapter(command) => command.execute(),
+        Command::Report(command) => command.execute(),
+        Command::Diff(command) => command.execute(),
     };
     match done {
         Ok(exit) => ExitCode::from(exit as u8),

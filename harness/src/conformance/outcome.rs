@@ -41,7 +41,7 @@ pub fn ensure(so: bool, what: &str, expected: impl Into<String>, observed: impl 
 }
 
 /// Fails with `what` unless both are equal.
-pub fn equal<T: PartialEq + std::fmt::Debug>(what: &str, expected: &T, observed: &T) -> Outcome {
+pub fn equal<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, expected: &T, observed: &T) -> Outcome {
     ensure(expected == observed, what, format!("{expected:?}"), || format!("{observed:?}"))
 }
 

@@ -13,6 +13,28 @@ use crate::loader::suggest::nearest;
 /// Words of [`Case::needs`] that are roles: who is put to the test. Every other word is a capability.
 const ROLES: &[&str] = &["any", "store", "driver", "manager", "service"];
 
+const TITLES: &[(&str, &str)] = &[
+    ("CAP", "capability and set-up"),
+    ("INIT", "initialising, being down, initialising again"),
+    ("RES", "restart and crash recovery"),
+    ("CRT", "create"),
+    ("CHK", "the chunk engine and what is stored"),
+    ("INC", "increments"),
+    ("RST", "restore"),
+    ("INT", "integrity"),
+    ("DEL", "delete"),
+    ("IMP", "export, import, reset, force"),
+    ("NOTE", "notifications and progress"),
+    ("FLT", "one fault at a time"),
+    ("CON", "concurrency and limits"),
+    ("SWF", "Swift"),
+    ("S3", "S3"),
+    ("CEPH", "Ceph"),
+    ("PSX", "POSIX and NFS"),
+    ("DET", "determinism"),
+    ("PERF", "cost"),
+];
+
 static PROFILE: LazyLock<Profile> = LazyLock::new(|| {
     let text = include_str!("../../profile/2026.1.toml");
     toml::from_str(text).expect("the embedded profile is read by a test of its own")
@@ -59,6 +81,11 @@ pub fn capabilities() -> Vec<&'static str> {
     needs.filter(|need| !ROLES.contains(need)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// What the cases of a family are about; nothing of a family that is not there.
+pub fn title(family: &str) -> &'static str {
+    TITLES.iter().find(|(name, _)| *name == family).map_or("", |(_, title)| title)
+}
+
 /// Families in the order of the profile: `CAP`, `INIT` …
 pub fn families() -> Vec<&'static str> {
     let mut families: Vec<&str> = profile().cases.iter().map(Case::family).collect();
@@ -94,6 +121,7 @@ mod tests {
     #[test]
     fn ids_have_the_form_of_ids_stand_in_order_and_are_unique() {
         let mut families = families();
+        assert!(families.iter().all(|family| !title(family).is_empty()), "a family without a title: {families:?}");
         families.sort_unstable();
         assert!(families.windows(2).all(|pair| pair[0] != pair[1]), "a family stands in two places: {families:?}");
         let mut slugs = BTreeSet::new();

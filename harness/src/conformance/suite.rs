@@ -3,14 +3,16 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, Scale};
 use crate::catalog::Entry;
-use crate::examine::{Examined, Likeness, examine_as};
+use crate::examine::{Examined, Likeness, examine_as, is_kind};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -26,7 +28,12 @@ pub struct Suite {
     pub seeds: u64,
     pub seed: u64,
     pub pace: Pace,
+    /// Whether plays are drawn as timelines.
+    pub pictures: bool,
 }
+
+/// How many good plays of a case are drawn: one looks like the other.
+const PICTURES: usize = 2;
 
 /// What one play said.
 struct One {
@@ -79,7 +86,7 @@ impl Suite {
             // A scenario's token would replay it with our driver.
             (_, Kind::PlugIn) => format!("cargo test -- {} --seed {}", result.id, self.seed),
             (Some(play), _) => play.replay.clone(),
-            (None, _) => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
+            (None, _) => format!("clinker conform {} --case {}", self.candidate.words(), result.id),
         }
     }
 
@@ -103,11 +110,19 @@ impl Suite {
                     pace: self.pace,
                     page: body.page,
                 };
-                let played = play(&setting, &case.rule, body.body);
+                let mut played = play(&setting, &case.rule, body.body);
+                if let (true, Some(history)) = (self.draws(&played.result, plays.len()), &played.history) {
+                    played.result.timeline = Some(timeline::of(history, &played.result.findings));
+                }
                 plays.push(One { result: played.result, fingerprint: played.fingerprint });
             }
         }
         plays
+    }
+
+    /// Whether the `number`th play of a case is drawn: those that failed, and the first ones.
+    fn draws(&self, result: &RunResult, number: usize) -> bool {
+        self.pictures && (number < PICTURES || matches!(result.verdict, Verdict::Fail | Verdict::Golden))
     }
 
     fn scenarios(&self, case: &Case) -> Vec<One> {
@@ -117,16 +132,30 @@ impl Suite {
         let preset = self.candidate.preset.name;
         let named = case.scenarios.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name));
         let ours = named.filter(|entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
-        ours.map(|entry| self.scenario(entry, preset)).collect()
+        ours.enumerate().map(|(number, entry)| self.scenario(entry, preset, number)).collect()
     }
 
-    fn scenario(&self, entry: &Entry, preset: &str) -> One {
+    /// Why a scenario cannot be played with this candidate.
+    fn unfit(&self, plan: &Plan) -> Option<String> {
+        let fixture = |step: &Step| matches!(step, Step::Import(import) if import.fixture.is_some());
+        let lacks = !self.candidate.claims("fixtures") && plan.steps.iter().any(|planned| fixture(&planned.step));
+        lacks.then(|| format!("{} does not claim fixtures", self.candidate.name))
+    }
+
+    fn scenario(&self, entry: &Entry, preset: &str, number: usize) -> One {
         let plan = match entry.plan(preset, entry.seed()) {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
+        if let Some(why) = self.unfit(&plan) {
+            return skipped(entry, preset, why);
+        }
+        let plan = if self.candidate.kind == Kind::BuiltIn { plan } else { in_any_words(plan) };
         let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
-        let Examined { result, .. } = examine_as(&plan, &self.parts, likeness);
+        let Examined { mut result, run, .. } = examine_as(&plan, &self.parts, likeness);
+        if let (true, Some(run)) = (self.draws(&result, number), &run) {
+            result.timeline = Some(timeline::of(&run.history, &result.findings));
+        }
         let fingerprint = match result.verdict {
             Verdict::Fail | Verdict::Golden => {
                 Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))
@@ -135,6 +164,23 @@ impl Suite {
         };
         One { result, fingerprint }
     }
+}
+
+/// A reason that a scenario expects, without the driver's own words: those of a plug-in are others.
+fn in_any_words(mut plan: Plan) -> Plan {
+    for piece in plan.expect.reason.values_mut() {
+        if let Some((kind, _)) = piece.split_once(": ")
+            && is_kind(kind)
+        {
+            *piece = format!("{kind}: ");
+        }
+    }
+    plan
+}
+
+fn skipped(entry: &Entry, preset: &str, why: String) -> One {
+    let One { result, .. } = broken(entry, preset, why);
+    One { result: RunResult { verdict: Verdict::Skip, ..result }, fingerprint: None }
 }
 
 fn broken(entry: &Entry, preset: &str, why: String) -> One {

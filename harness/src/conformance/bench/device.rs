@@ -19,7 +19,12 @@ struct State {
     /// Offset and length of each write.
     writes: Vec<(u64, u64)>,
     flushes: u64,
+    /// Bytes written since the last flush, and the most there ever were.
+    unflushed: u64,
+    unflushed_max: u64,
     reads: u64,
+    /// Where the furthest read ended.
+    read_end: u64,
     /// The read, counted from 1, that fails.
     failing_read: Option<u64>,
 }
@@ -36,6 +41,13 @@ impl Volume {
 
     pub fn zeros(len: u64) -> Volume {
         Volume::holding(vec![0; usize::try_from(len).expect("volumes of cases are small")])
+    }
+
+    /// Lines of text, none twice: every compressor makes them smaller.
+    pub fn text(len: u64) -> Volume {
+        let lines = (0_u64..).map(|number| format!("line {number} of a log that compresses well\n"));
+        let bytes = lines.flat_map(String::into_bytes);
+        Volume::holding(bytes.take(usize::try_from(len).expect("volumes of cases are small")).collect())
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -59,6 +71,21 @@ impl Volume {
 
     pub fn flushes(&self) -> u64 {
         self.state().flushes
+    }
+
+    /// Bytes written since the last flush, and the most that there ever were between two.
+    pub fn unflushed(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.unflushed, state.unflushed_max)
+    }
+
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    /// Where the furthest read ended.
+    pub fn read_end(&self) -> u64 {
+        self.state().read_end
     }
 
     /// Lets the `nth` read from now on fail.
@@ -93,6 +120,7 @@ impl Device for Volume {
         }
         let end = state.bytes.len().min(usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(len));
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(end);
+        state.read_end = state.read_end.max(end as u64);
         Ok(Bytes::copy_from_slice(&state.bytes[start..end]))
     }
 
@@ -105,11 +133,15 @@ impl Device for Volume {
         }
         state.bytes[start..end].copy_from_slice(&data);
         state.writes.push((offset, data.len() as u64));
+        state.unflushed += data.len() as u64;
+        state.unflushed_max = state.unflushed_max.max(state.unflushed);
         Ok(())
     }
 
     async fn flush(&self) -> Result<()> {
-        self.state().flushes += 1;
+        let mut state = self.state();
+        state.flushes += 1;
+        state.unflushed = 0;
         Ok(())
     }
 }

@@ -1,11 +1,16 @@
 //! Bodies of cases, one file per family: what a case does with a driver on a bench, and what must come of it.
 
+mod capability;
 mod create;
 mod delete;
+mod documents;
 mod faults;
+mod format;
+mod incremental;
 mod integrity;
 mod progress;
 mod record;
+mod restore;
 mod stores;
 
 use super::bench::{Bench, Body};
@@ -42,6 +47,19 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 
 /// Every body.
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
-    let lead = [delete::CASES, faults::CASES, integrity::CASES, progress::CASES, record::CASES, stores::CASES];
-    [create::CASES].into_iter().chain(lead).flatten()
+    let all: [&[CaseBody]; 12] = [
+        capability::CASES,
+        create::CASES,
+        delete::CASES,
+        documents::CASES,
+        faults::CASES,
+        format::CASES,
+        incremental::CASES,
+        integrity::CASES,
+        progress::CASES,
+        record::CASES,
+        restore::CASES,
+        stores::CASES,
+    ];
+    all.into_iter().flatten()
 }

@@ -1,0 +1,309 @@
+//! One HTML file with everything in it: the counts, every item, and the timelines of its runs. It loads nothing.
+//!
+//! The text is made here; a browser draws the timelines (`templates/timeline.js`) from the data that [`data`] embeds,
+//! each when its item is opened. `templates/` holds styles and scripts.
+
+mod data;
+mod detail;
+
+use std::fmt::Write as _;
+
+use clinker_model::verdict::Verdict;
+use indexmap::IndexMap;
+
+use crate::item::Item;
+use crate::json::File;
+use crate::summary::{Counts, RoleSummary};
+use crate::verdict_word;
+use data::Data;
+
+const STYLE: &str = include_str!("../templates/style.css");
+const DARK: &str = include_str!("../templates/dark.css");
+const TIMELINE: &str = include_str!("../templates/timeline.js");
+const PAGE: &str = include_str!("../templates/page.js");
+
+/// What the browser may load: nothing. Styles and scripts are in the file itself.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// Renders the page.
+pub fn page(file: &File) -> String {
+    let mut out = String::new();
+    let mut data = Data::default();
+    head(&mut out, file);
+    out.push_str("<main>\n");
+    let items = file.items();
+    roles(&mut out, &file.summary.roles);
+    tools(&mut out, &file.summary.all());
+    families(&mut out, &items, &mut data);
+    out.push_str("<p class=\"none\" id=\"none\" hidden>Nothing fits. <kbd>Esc</kbd> shows everything again.</p>\n</main>\n</div>\n");
+    out.push_str(HELP);
+    put(&mut out, format_args!("<script type=\"application/json\" id=\"timelines\">{}</script>\n", data.json()));
+    put(&mut out, format_args!("<script>(() => {{\n{TIMELINE}\n{PAGE}}})();</script>\n</body>\n</html>\n"));
+    out
+}
+
+fn put(out: &mut String, args: std::fmt::Arguments<'_>) {
+    out.write_fmt(args).expect("a String takes every write");
+}
+
+/// Text for an element or a quoted attribute.
+fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for ch in text.chars() {
+        match ch {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            '\n' | '\t' => out.push(ch),
+            ch if ch.is_control() => out.push('\u{fffd}'),
+            _ => out.push(ch),
+        }
+    }
+    out
+}
+
+/// The class and filter of a verdict.
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Golden => "fail",
+        other => verdict_word(other),
+    }
+}
+
+fn chip(verdict: Verdict) -> String {
+    format!("<span class=\"chip {}\">{}</span>", class(verdict), verdict_word(verdict))
+}
+
+/// Everything up to the counts.
+fn head(out: &mut String, file: &File) {
+    let title = file.subject.as_ref().map_or("Scenarios", |subject| &subject.name);
+    let style = STYLE.replace("/*dark*/\n", DARK);
+    put(
+        out,
+        format_args!(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{} · Clinker</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<link rel=\"icon\" href=\"data:,\">\n\
+         <style>\n{style}</style>\n<script>{THEME}</script>\n</head>\n<body>\n{HATCH}\
+         <a class=\"skip-link\" href=\"#list\">To the list</a>\n<div class=\"page\">\n",
+            safe(title)
+        ),
+    );
+    put(
+        out,
+        format_args!(
+            "<header class=\"head\"><p class=\"brand\">Clinker</p><h1>{}</h1><p class=\"facts\">{}</p>{CORNER}</header>\n<p class=\"sum\">{}</p>\n",
+            safe(title),
+            safe(&facts(file)),
+            verdict(file)
+        ),
+    );
+}
+
+/// `profile 2026.1 · built-in · store, manager · can incremental, progress`.
+fn facts(file: &File) -> String {
+    let runs = format!("{} run{}", file.summary.runs, if file.summary.runs == 1 { "" } else { "s" });
+    let Some(subject) = &file.subject else { return runs };
+    let capabilities = match subject.capabilities.len() {
+        0 => String::new(),
+        _ => format!(" · {}", subject.capabilities.join(", ")),
+    };
+    format!("profile {} · {} · {runs}{capabilities}", subject.profile, subject.kind)
+}
+
+fn verdict(file: &File) -> String {
+    let counts = file.summary.all();
+    let noun = if file.cases.is_empty() { "runs" } else { "cases" };
+    let bad = counts.failed + counts.errors;
+    match (counts.total, bad) {
+        (0, _) => format!("<span class=\"bad\">There are no {noun}.</span>"),
+        (total, 0) if counts.is_full() => format!("<span class=\"good\">All {total} {noun} passed.</span>"),
+        (total, 0) => format!("<span class=\"good\">None of {total} {noun} failed.</span> {}.", capital(&counts)),
+        (total, bad) => format!("<span class=\"bad\">{bad} of {total} {noun} failed.</span> {}.", capital(&counts)),
+    }
+}
+
+/// `48 passed, 2 failed, 15 skipped`.
+fn capital(counts: &Counts) -> String {
+    let rest = counts.rest();
+    if rest.is_empty() { format!("{} passed", counts.passed) } else { format!("{} passed, {rest}", counts.passed) }
+}
+
+fn roles(out: &mut String, roles: &[RoleSummary]) {
+    if roles.is_empty() {
+        return;
+    }
+    out.push_str("<section class=\"roles\" aria-label=\"Roles\">\n");
+    for role in roles {
+        put(
+            out,
+            format_args!(
+                "<div class=\"role\"><h2>{}</h2>{}{}</div>\n",
+                safe(&role.role),
+                part("Core", &role.core),
+                part("Extended", &role.extended)
+            ),
+        );
+    }
+    out.push_str("</section>\n");
+}
+
+/// A number, what is missing, and a bar of all verdicts.
+fn part(name: &str, counts: &Counts) -> String {
+    if counts.total == 0 {
+        return format!("<div class=\"part\"><span>{name}</span><span class=\"of\">no cases</span></div>");
+    }
+    let mut bar = String::new();
+    let segments = [
+        ("pass", counts.passed),
+        ("fail", counts.failed),
+        ("error", counts.errors),
+        ("xfail", counts.xfailed),
+        ("skip", counts.skipped),
+    ];
+    for (class, count) in segments.into_iter().filter(|(_, count)| *count > 0) {
+        put(&mut bar, format_args!("<i class=\"{class}\" style=\"flex:{count}\"></i>"));
+    }
+    let rest = if counts.is_full() { "complete".to_owned() } else { counts.rest() };
+    format!(
+        "<div class=\"part\"><span>{name}</span><span><b>{}</b><span class=\"of\"> / {}</span></span><span class=\"rest\">{rest}</span>\
+         <div class=\"bar\" role=\"img\" aria-label=\"{}\">{bar}</div></div>",
+        counts.passed,
+        counts.total,
+        counts.text()
+    )
+}
+
+/// Search and filters. The digits are their keys.
+fn tools(out: &mut String, counts: &Counts) {
+    out.push_str(
+        "<div class=\"tools\" id=\"list\"><div class=\"find\"><input id=\"find\" type=\"search\" placeholder=\"Search cases, rules, reasons\" \
+         aria-label=\"Search\" autocomplete=\"off\" spellcheck=\"false\"><kbd aria-hidden=\"true\">/</kbd></div>\
+         <div class=\"filters\" role=\"group\" aria-label=\"Filter by verdict\">",
+    );
+    put(
+        out,
+        format_args!(
+            "<button class=\"btn\" data-filter=\"all\" aria-pressed=\"true\">All <span class=\"n\">{}</span></button>",
+            counts.total
+        ),
+    );
+    let filters = [
+        ("fail", "Failed", counts.failed),
+        ("error", "Broken", counts.errors),
+        ("xfail", "Expected", counts.xfailed),
+        ("skip", "Skipped", counts.skipped),
+        ("pass", "Passed", counts.passed),
+    ];
+    for (index, (class, name, count)) in filters.into_iter().enumerate() {
+        put(
+            out,
+            format_args!(
+                "<button class=\"btn\" data-filter=\"{class}\" aria-pressed=\"false\" title=\"Key {}\"><i class=\"dot {class}\"></i>{name} <span class=\"n\">{count}</span></button>",
+                index + 1
+            ),
+        );
+    }
+    out.push_str("</div></div>\n<p class=\"soft\" id=\"left\" role=\"status\" style=\"height:1.5em;font-size:13px;margin:6px 2px -22px\"></p>\n");
+}
+
+fn families(out: &mut String, items: &[Item<'_>], data: &mut Data) {
+    let mut families: IndexMap<&str, Vec<&Item<'_>>> = IndexMap::new();
+    for item in items {
+        families.entry(item.family).or_default().push(item);
+    }
+    let only = items.len() == 1;
+    for (family, items) in families {
+        let counts = Counts::of(items.iter().map(|item| item.verdict));
+        let kind = if items[0].case.is_some() { "items" } else { "items runs" };
+        let title =
+            title(family).map_or_else(|| safe(family), |title| format!("{title} <code class=\"soft\">{family}</code>"));
+        put(
+            out,
+            format_args!(
+                "<section class=\"family\"><h2>{title}<span class=\"soft\">{}</span></h2>\n<div class=\"{kind}\">\n",
+                capital(&counts)
+            ),
+        );
+        for item in items {
+            row(out, item, only, data);
+        }
+        out.push_str("</div></section>\n");
+    }
+}
+
+/// What the families of profiles are about.
+fn title(family: &str) -> Option<&'static str> {
+    let titles = [
+        ("CAP", "Capabilities and set-up"),
+        ("INIT", "Start, down-marking, trying again"),
+        ("RES", "Restart and recovery"),
+        ("CRT", "Create"),
+        ("CHK", "Chunks and stored format"),
+        ("INC", "Incremental backups"),
+        ("RST", "Restore"),
+        ("INT", "Integrity"),
+        ("DEL", "Delete"),
+        ("IMP", "Export, import, reset"),
+        ("NOTE", "Notifications"),
+        ("FLT", "Faults"),
+        ("CON", "Concurrency and limits"),
+        ("SWF", "Swift"),
+        ("S3", "S3"),
+        ("CEPH", "Ceph"),
+        ("PSX", "POSIX"),
+        ("DET", "Determinism"),
+        ("PERF", "Cost"),
+    ];
+    titles.iter().find(|(name, _)| *name == family).map(|(_, title)| *title)
+}
+
+fn row(out: &mut String, item: &Item<'_>, open: bool, data: &mut Data) {
+    let tag = match (item.core, item.level_word()) {
+        (true, _) => "<b>Core</b>".to_owned(),
+        (false, "") => format!("{:.1} s", item.plays.iter().map(|play| play.virtual_seconds).sum::<f64>()),
+        (false, _) => "Extended".to_owned(),
+    };
+    let slug = if item.slug.is_empty() {
+        String::new()
+    } else {
+        format!("<span>{}</span>", safe(&item.slug.replace('_', " ")))
+    };
+    put(
+        out,
+        format_args!(
+            "<details class=\"item\" id=\"{}\" data-verdict=\"{}\"{}><summary>{}<span class=\"name\"><span class=\"id\">{}</span>{slug}</span>\
+         <span class=\"why\">{}</span><span class=\"tag\">{tag}</span></summary>\n",
+            safe(&item.id),
+            class(item.verdict),
+            if open { " open" } else { "" },
+            chip(item.verdict),
+            safe(&item.id),
+            safe(item.reason.unwrap_or_default()),
+        ),
+    );
+    detail::body(out, item, data);
+    out.push_str("</details>\n");
+}
+
+/// Before the first paint: the theme that was chosen last.
+const THEME: &str = "try { const theme = localStorage.getItem('clinker-theme'); if (theme) document.documentElement.dataset.theme = theme; } catch { /* no storage */ }";
+
+/// The one pattern that the timelines share.
+const HATCH: &str = "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs><pattern id=\"hatch\" width=\"5\" height=\"5\" \
+     patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0V5\"/></pattern></defs></svg>\n";
+
+const CORNER: &str = "<div class=\"corner\"><button class=\"btn icon\" id=\"theme\" aria-label=\"Light or dark\" title=\"Light or dark (t)\">◐</button>\
+     <button class=\"btn icon\" id=\"keys\" aria-label=\"Keys\" title=\"Keys (?)\">?</button></div>";
+
+const HELP: &str = "<dialog id=\"help\" aria-labelledby=\"help-title\"><h2 id=\"help-title\">Keys</h2><dl>\
+     <dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>next, previous item</dd><dt><kbd>Enter</kbd></dt><dd>open or close it</dd>\
+     <dt><kbd>/</kbd></dt><dd>search</dd><dt><kbd>1</kbd> … <kbd>5</kbd></dt><dd>only failed, broken, expected, skipped, passed; again: all</dd>\
+     <dt><kbd>Esc</kbd></dt><dd>show everything</dd><dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>zoom the timeline in, out, to all of it</dd>\
+     <dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>move along a timeline that has the focus; dragging does the same, and the wheel zooms</dd>\
+     <dt><kbd>t</kbd></dt><dd>light or dark</dd></dl><form method=\"dialog\"><button class=\"btn\">Close</button></form></dialog>\n";
+
+#[cfg(test)]
+mod tests;
