@@ -7,8 +7,6 @@ use bytes::Bytes;
 use clinker_drivers::{Error, Kind, Result};
 use clinker_env::{Env, Fs};
 
-use crate::INCOMING;
-
 /// The suite counts no file with this name as an object.
 const PARTIAL: &str = ".tmp-";
 const FOLDER_MODE: u32 = 0o770;
@@ -70,14 +68,11 @@ impl Files {
         }
     }
 
-    /// Stores a file: first completely in `incoming`, then under its name.
+    /// Stores a file: first completely under another name, then under its own.
     pub async fn write(&self, folder: &str, name: &str, body: Bytes) -> Result<()> {
-        let partial = format!("{}/{PARTIAL}{name}", self.folder(INCOMING));
-        let mut written = self.write_through(&partial, folder, name, body.clone()).await;
-        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            self.make_folder(INCOMING, true).await?;
-            written = self.write_through(&partial, folder, name, body).await;
-        }
+        let folder = self.folder(folder);
+        let partial = format!("{folder}/{PARTIAL}{name}");
+        let written = self.write_through(&partial, &folder, name, body).await;
         if written.is_err() {
             // Best effort: what stays there goes when the backup is deleted.
             let _ = self.fs.remove_file(&partial).await;
@@ -86,12 +81,28 @@ impl Files {
     }
 
     async fn write_through(&self, partial: &str, folder: &str, name: &str, body: Bytes) -> io::Result<()> {
-        let file = self.fs.create(partial, FILE_MODE).await?;
-        file.write_at(0, body).await?;
-        file.sync_all().await?;
-        let folder = self.folder(folder);
+        self.write_file(partial, body).await?;
         self.fs.rename(partial, &format!("{folder}/{name}")).await?;
-        self.fs.sync_dir(&folder).await
+        self.fs.sync_dir(folder).await
+    }
+
+    /// Whether the root takes a file, gives it back and lets it go.
+    pub async fn probe(&self, name: &str) -> Result<()> {
+        let body = Bytes::from_static(b"probe");
+        let written = self.write_file(&format!("{}/{name}", self.root), body.clone()).await;
+        written.map_err(|error| failure("write", name, error))?;
+        let read = self.read("", name).await;
+        self.remove("", name).await?;
+        if read? == body {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Integrity, format!("{name} does not read back as it was written")))
+    }
+
+    async fn write_file(&self, path: &str, body: Bytes) -> io::Result<()> {
+        let file = self.fs.create(path, FILE_MODE).await?;
+        file.write_at(0, body).await?;
+        file.sync_all().await
     }
 
     /// All of a file, or an error.
@@ -119,10 +130,10 @@ impl Files {
     }
 
     /// Removes what writes of files with this prefix have left behind when the service or its host ended.
-    pub async fn remove_incoming(&self, prefix: &str) -> Result<()> {
+    pub async fn remove_partial(&self, folder: &str, prefix: &str) -> Result<()> {
         let begin = format!("{PARTIAL}{prefix}");
-        for name in self.list(INCOMING).await?.iter().filter(|name| name.starts_with(&begin)) {
-            self.remove(INCOMING, name).await?;
+        for name in self.list(folder).await?.iter().filter(|name| name.starts_with(&begin)) {
+            self.remove(folder, name).await?;
         }
         Ok(())
     }

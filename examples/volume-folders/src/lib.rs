@@ -2,10 +2,9 @@
 //!
 //! ```text
 //! <backup_posix_path>/
-//!   volume-<volume id>/                               a container
-//!     20260101T000000Z_backup_<backup id>-00001       an object
-//!   incoming/
-//!     .tmp-20260101T000000Z_backup_<backup id>-00002  an object that is being written
+//!   volume-<volume id>/                                             a container
+//!     volume_<volume id>_20260101000000_backup_<backup id>-00001       an object
+//!     .tmp-volume_<volume id>_20260101000000_backup_<backup id>-00002  an object that is being written
 //! ```
 //!
 //! The chunk engine decides what the objects are and what is in them; here is only how one is put, found, read and
@@ -22,14 +21,13 @@ use jiff::Timestamp;
 
 use files::Files;
 
-/// Where writes in progress are; no container may be called so.
-const INCOMING: &str = "incoming";
-
 /// The store. It is made anew for every set-up, from the service's options and its environment.
 pub struct VolumeFolders {
     files: Files,
     geometry: Geometry,
     host: String,
+    /// Of backups that name none, if set.
+    container: Option<String>,
     host_bound: bool,
     creates_containers: bool,
 }
@@ -44,15 +42,16 @@ impl VolumeFolders {
                 progress_timer: options.backup_enable_progress_timer,
             },
             host: options.host.clone(),
+            container: options.backup_container.clone(),
             host_bound: options.backup_posix_host_bound,
             creates_containers: options.backup_create_containers,
         }
     }
 }
 
-/// Refuses names of folders and files that lead out of the repository, or into `incoming`.
+/// Refuses names of folders and files that lead out of the repository.
 fn part_of_path(what: &str, name: &str) -> Result<()> {
-    if !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']) && name != INCOMING {
+    if !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']) {
         return Ok(());
     }
     let shown = name.escape_debug();
@@ -85,25 +84,18 @@ impl ChunkStore for VolumeFolders {
 
     /// Writes, reads and removes one small file, whose name the service explains as a probe.
     async fn check_for_setup_error(&self) -> Result<()> {
-        let (name, body) = (format!(".clinker-probe-{}", self.host), Bytes::from_static(b"probe"));
-        self.files.write("", &name, body.clone()).await?;
-        let read = self.files.read("", &name).await;
-        self.files.remove("", &name).await?;
-        if read? == body {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Integrity, format!("{name} does not read back as it was written")))
+        self.files.probe(&format!(".clinker-probe-{}", self.host)).await
     }
 
     fn container_for(&self, backup: &Backup) -> Result<String> {
-        let asked = backup.container.clone().filter(|asked| !asked.is_empty());
+        let asked = backup.container.clone().filter(|asked| !asked.is_empty()).or_else(|| self.container.clone());
         let container = asked.unwrap_or_else(|| format!("volume-{}", backup.volume_id));
         path(&container)?;
         Ok(container)
     }
 
     fn object_prefix(&self, backup: &Backup, now: Timestamp) -> String {
-        format!("{}_backup_{}", now.strftime("%Y%m%dT%H%M%SZ"), backup.id)
+        format!("volume_{}_{}_backup_{}", backup.volume_id, now.strftime("%Y%m%d%H%M%S"), backup.id)
     }
 
     async fn put_container(&self, _context: &RequestContext, container: &str) -> Result<()> {
@@ -143,7 +135,8 @@ impl ChunkStore for VolumeFolders {
         self.files.remove(container, name).await
     }
 
-    async fn discard_partial(&self, _context: &RequestContext, _container: &str, prefix: &str) -> Result<()> {
-        self.files.remove_incoming(prefix).await
+    async fn discard_partial(&self, _context: &RequestContext, container: &str, prefix: &str) -> Result<()> {
+        path(container)?;
+        self.files.remove_partial(container, prefix).await
     }
 }

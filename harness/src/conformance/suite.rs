@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::fault::{Fault, Matching};
 use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 use clinker_world::run_isolated;
@@ -140,6 +141,16 @@ impl Suite {
         ours.enumerate().map(|(number, entry)| self.scenario(entry, preset, number)).collect()
     }
 
+    /// The words of a plug-in are its own, and so is how far it comes where each of its calls takes seconds.
+    fn likeness(&self, plan: &Plan) -> Likeness {
+        let every_call = |fault: &Fault| matches!(fault, Fault::Slow(slow) if slow.requests == Matching::default());
+        match self.candidate.kind {
+            Kind::BuiltIn => Likeness::Exact,
+            _ if plan.faults.iter().any(|planned| every_call(&planned.fault)) => Likeness::Any,
+            _ => Likeness::Kinds,
+        }
+    }
+
     /// Why a scenario cannot be played with this candidate.
     fn unfit(&self, plan: &Plan) -> Option<String> {
         let fixture = |step: &Step| matches!(step, Step::Import(import) if import.fixture.is_some());
@@ -156,7 +167,7 @@ impl Suite {
             return skipped(entry, preset, why);
         }
         let plan = if self.candidate.kind == Kind::BuiltIn { plan } else { in_any_words(plan) };
-        let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
+        let likeness = self.likeness(&plan);
         let Examined { mut result, run, .. } = examine_as(&plan, &self.parts, likeness);
         if let (true, Some(run)) = (self.draws(&result, number), &run) {
             result.timeline = Some(timeline::of(&run.history, &result.findings));
