@@ -89,12 +89,14 @@ function follow() {
   item.scrollIntoView();
 }
 addEventListener('hashchange', follow);
-items.forEach((item) => item.addEventListener('toggle', () => {
-  if (item.open) history.replaceState(null, '', `#${encodeURIComponent(item.id)}`);
+// On a click, which a key is too, and not when it opens by itself: the browser would scroll there.
+items.forEach((item) => one('summary', item).addEventListener('click', () => {
+  history.replaceState(null, '', item.open ? '#' : `#${encodeURIComponent(item.id)}`);
 }));
 
 show();
 reserve();
+all('.item[open] .tl').filter((box) => box.checkVisibility()).forEach(drawn);
 follow();
 if (location.hash === '#check') check();
 root.dataset.items = items.length;
