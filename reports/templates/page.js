@@ -108,6 +108,13 @@ function check() {
   all('.tl').forEach((box) => drawn(box));
   root.dataset.timelines = all('.tl svg').filter((svg) => svg.childElementCount > 0).length;
   root.dataset.wider = Math.max(0, root.scrollWidth - root.clientWidth);
+  const box = one('.tl'), plan = box && plans.get(box);
+  if (box) {
+    keys['+']();
+    root.dataset.zoomed = plan.until - plan.from < plan.end ? 'yes' : 'no';
+    keys[0]();
+    if (plan.from !== 0 || plan.until !== plan.end) root.dataset.zoomed = 'no';
+  }
   keys.j();
   root.dataset.focus = document.activeElement === one('summary', items[0]) ? 'yes' : 'no';
   find.value = 'no such thing anywhere';
