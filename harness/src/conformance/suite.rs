@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 
@@ -26,7 +27,12 @@ pub struct Suite {
     pub seeds: u64,
     pub seed: u64,
     pub pace: Pace,
+    /// Whether plays are drawn as timelines.
+    pub pictures: bool,
 }
+
+/// How many good plays of a case are drawn: one looks like the other.
+const PICTURES: usize = 2;
 
 /// What one play said.
 struct One {
@@ -79,7 +85,7 @@ impl Suite {
             // A scenario's token would replay it with our driver.
             (_, Kind::PlugIn) => format!("cargo test -- {} --seed {}", result.id, self.seed),
             (Some(play), _) => play.replay.clone(),
-            (None, _) => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
+            (None, _) => format!("clinker conform {} --case {}", self.candidate.words(), result.id),
         }
     }
 
@@ -103,11 +109,19 @@ impl Suite {
                     pace: self.pace,
                     page: body.page,
                 };
-                let played = play(&setting, &case.rule, body.body);
+                let mut played = play(&setting, &case.rule, body.body);
+                if let (true, Some(history)) = (self.draws(&played.result, plays.len()), &played.history) {
+                    played.result.timeline = Some(timeline::of(history, &played.result.findings));
+                }
                 plays.push(One { result: played.result, fingerprint: played.fingerprint });
             }
         }
         plays
+    }
+
+    /// Whether the `number`th play of a case is drawn: those that failed, and the first ones.
+    fn draws(&self, result: &RunResult, number: usize) -> bool {
+        self.pictures && (number < PICTURES || matches!(result.verdict, Verdict::Fail | Verdict::Golden))
     }
 
     fn scenarios(&self, case: &Case) -> Vec<One> {
@@ -117,15 +131,18 @@ impl Suite {
         let preset = self.candidate.preset.name;
         let named = case.scenarios.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name));
         let ours = named.filter(|entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
-        ours.map(|entry| self.scenario(entry, preset)).collect()
+        ours.enumerate().map(|(number, entry)| self.scenario(entry, preset, number)).collect()
     }
 
-    fn scenario(&self, entry: &Entry, preset: &str) -> One {
+    fn scenario(&self, entry: &Entry, preset: &str, number: usize) -> One {
         let plan = match entry.plan(preset, entry.seed()) {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
-        let Examined { result, .. } = examine(&plan, &self.parts);
+        let Examined { mut result, run, .. } = examine(&plan, &self.parts);
+        if let (true, Some(run)) = (self.draws(&result, number), &run) {
+            result.timeline = Some(timeline::of(&run.history, &result.findings));
+        }
         let fingerprint = match result.verdict {
             Verdict::Fail | Verdict::Golden => {
                 Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))

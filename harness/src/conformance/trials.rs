@@ -114,6 +114,7 @@ fn suite(candidate: Candidate, own: &Own) -> Result<Suite, String> {
         seeds: own.seeds,
         seed: own.seed,
         pace: Pace::Virtual,
+        pictures: own.result.is_some(),
     })
 }
 

@@ -106,7 +106,7 @@ impl Scene {
                 scene.put_fixtures(disk).map_err(RunError::Fixture)?;
             }
         } else {
-            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal, None)?;
+            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal, servers::Particulars::default())?;
             scene.targets.extend(servers.targets);
             tokens = servers.client_tokens;
         }
