@@ -9,6 +9,7 @@ mod crash;
 mod decisions;
 mod files;
 mod keys;
+mod outcomes;
 mod ports;
 mod services;
 mod timing;
@@ -50,7 +51,7 @@ impl Mutant {
 
 /// Every mutant.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    MUTANTS.iter().chain(account::ACCOUNT).chain(timing_table::TIMING)
+    MUTANTS.iter().chain(outcomes::OUTCOMES).chain(account::ACCOUNT).chain(timing_table::TIMING)
 }
 
 /// Those of operations, integrity and secrets.
