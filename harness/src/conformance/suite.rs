@@ -11,7 +11,7 @@ use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, Scale};
 use crate::catalog::Entry;
-use crate::examine::{Examined, examine};
+use crate::examine::{Examined, Likeness, examine_as};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -143,6 +143,8 @@ impl Suite {
         if let (true, Some(run)) = (self.draws(&result, number), &run) {
             result.timeline = Some(timeline::of(&run.history, &result.findings));
         }
+        let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
+        let Examined { result, .. } = examine_as(&plan, &self.parts, likeness);
         let fingerprint = match result.verdict {
             Verdict::Fail | Verdict::Golden => {
                 Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))
