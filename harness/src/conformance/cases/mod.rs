@@ -3,15 +3,15 @@
 mod capability;
 mod create;
 mod delete;
+mod documents;
 mod faults;
+mod format;
+mod incremental;
 mod integrity;
 mod progress;
 mod record;
-mod stores;
-mod documents;
-mod format;
-mod incremental;
 mod restore;
+mod stores;
 
 use super::bench::{Bench, Body};
 use super::candidate::Candidate;
@@ -47,9 +47,7 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 
 /// Every body.
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
-    let lead = [delete::CASES, faults::CASES, integrity::CASES, progress::CASES, record::CASES, stores::CASES];
-    [create::CASES].into_iter().chain(lead).flatten()
-    [capability::CASES, create::CASES, documents::CASES, format::CASES, incremental::CASES, restore::CASES]
-        .into_iter()
-        .flatten()
+    let engine = [create::CASES, documents::CASES, format::CASES, incremental::CASES, restore::CASES];
+    let faults = [delete::CASES, faults::CASES, integrity::CASES, progress::CASES, record::CASES, stores::CASES];
+    [capability::CASES].into_iter().chain(engine).chain(faults).flatten()
 }
