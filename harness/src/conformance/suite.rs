@@ -10,6 +10,7 @@ use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, CaseBody, Scale};
+use super::determinism;
 use crate::catalog::Entry;
 use crate::examine::{Examined, Likeness, examine_as};
 use crate::run::Parts;
@@ -110,7 +111,7 @@ impl Suite {
 
     /// The plays of a case, each played when it is asked for.
     fn each_play<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
-        self.bodies(case).chain(self.scenarios(case))
+        self.bodies(case).chain(self.determinism(case)).chain(self.scenarios(case))
     }
 
     fn bodies<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
@@ -124,16 +125,32 @@ impl Suite {
         plays.map(|(number, (body, variant, seed))| self.body(case, body, variant, seed, number))
     }
 
-    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
-        let setting = Setting {
+    /// The two cases about the harness itself, which are about plays of other cases.
+    fn determinism<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        let twice = if case.id == "B-DET-001" { determinism::bodies(&self.candidate) } else { Vec::new() };
+        let other = (case.id == "B-DET-002").then(|| self.setting(&case.id, None, String::new(), self.seed));
+        let twice = twice.into_iter().map(|(body, variant)| {
+            let setting = self.setting(body.id, body.page, variant, self.seed);
+            determinism::twice(&setting, &case.rule, body)
+        });
+        let other = other.into_iter().map(|setting| determinism::in_two_processes(&setting, &case.rule));
+        twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint })
+    }
+
+    fn setting(&self, case: &str, page: Option<usize>, variant: String, seed: u64) -> Setting {
+        Setting {
             candidate: self.candidate.clone(),
             parts: self.parts.clone(),
-            case: case.id.clone(),
+            case: case.to_owned(),
             variant,
             seed,
             pace: self.pace,
-            page: body.page,
-        };
+            page,
+        }
+    }
+
+    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
+        let setting = self.setting(&case.id, body.page, variant, seed);
         let mut played = play(&setting, &case.rule, body.body);
         if let (true, Some(history)) = (self.draws(&played.result, number), &played.history) {
             played.result.timeline = Some(timeline::of(history, &played.result.findings));
