@@ -105,8 +105,8 @@ async fn request_budget(bench: Bench) -> Outcome {
     }
     let Some(baseline) = baseline_of(&bench) else { return Ok(()) };
     let of = |cost: Cost| (cost.requests, cost.bytes);
-    equal("requests and bytes of a backup are not the baseline's", &of(baseline.backup), &of(backup))?;
-    equal("requests and bytes of a restore are not the baseline's", &of(baseline.restore), &of(restore))
+    let (expected, found) = ([of(baseline.backup), of(baseline.restore)], [of(backup), of(restore)]);
+    equal("requests and bytes of a backup and its restore are not the baseline's", &expected, &found)
 }
 
 async fn virtual_latency(bench: Bench) -> Outcome {
@@ -114,6 +114,7 @@ async fn virtual_latency(bench: Bench) -> Outcome {
         return Err(Stop::Skipped(format!("there is no baseline of {}", bench.candidate().name)));
     };
     let (backup, restore) = measured(&bench).await?;
-    equal("a backup takes another time than the baseline's", &baseline.backup.microseconds, &backup.microseconds)?;
-    equal("a restore takes another time than the baseline's", &baseline.restore.microseconds, &restore.microseconds)
+    let expected = [baseline.backup.microseconds, baseline.restore.microseconds];
+    let found = [backup.microseconds, restore.microseconds];
+    equal("a backup and its restore take another time than the baseline's, in microseconds", &expected, &found)
 }
