@@ -10,6 +10,7 @@ pub mod candidate;
 pub mod cases;
 #[cfg(test)]
 mod docs;
+pub mod expectations;
 pub mod outcome;
 pub mod profile;
 pub mod suite;
