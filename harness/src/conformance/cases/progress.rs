@@ -79,7 +79,9 @@ async fn timer_rule(bench: Bench) -> Outcome {
     let volume = bench.volume(LEN);
     let started = bench.now();
     let which = Which { call: Call::Put, about: "-0000", nth: 1, times: 0 };
-    let fault = bench.slow(which, bench.unit(), 0).await?;
+    // Below the time-outs that an adapter is given.
+    let pause = if bench.is_real() { Duration::from_millis(600) } else { bench.unit() };
+    let fault = bench.slow(which, pause, 0).await?;
     let made = bench.backup(&*driver, &volume, Order::default()).await;
     bench.heal(&fault).await;
     let notes = made.seen.notes.clone();
