@@ -29,10 +29,12 @@ import service  # noqa: E402
 
 PROTOCOL = 1
 LOG = logging.getLogger('cinder.adapter')
+# Claims: of the chunked engine that all three share, and of each.
+OF_ALL = ['chunked', 'progress', 'incremental', 'force_delete', 'sparse', 'fixtures', 'volume_meta']
 CAPABILITIES = {
-    'swift': ['auth', 'etag_md5'],
-    's3': ['auth', 'etag_md5'],
-    'posix': [],
+    'swift': ['swift', 'net', 'auth', 'etag_md5', 'list_bound'],
+    's3': ['s3', 'net', 'auth', 'etag_md5'],
+    'posix': ['posix'],
 }
 
 
@@ -83,8 +85,7 @@ class Adapter:
         self.service = service.Service(self.driver, self.link, folder, self.cache)
         return {'protocol': PROTOCOL, 'name': 'cinder-' + self.driver,
                 'version': importlib.metadata.version('cinder'),
-                'capabilities': ['progress', 'incremental', 'force_delete', 'sparse', 'volume_meta']
-                + CAPABILITIES[self.driver]}
+                'capabilities': OF_ALL + CAPABILITIES[self.driver]}
 
     def answer(self, request):
         fields = {key: value for key, value in request.items() if key not in ('id', 'op')}

@@ -1,17 +1,23 @@
-//! `clinker conform`: the conformance suite for one driver, a table, and an exit code.
+//! `clinker conform`: the conformance suite for one driver: a table, reports, and an exit code.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use clap::Args;
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::plan::Engine;
 use clinker_model::verdict::Verdict;
-use clinker_reports::verdict_word;
+use clinker_reports::item::of_case;
+use clinker_reports::json::{self, File};
+use clinker_reports::terminal::Progress;
+use clinker_reports::{annotations, failure, html, junit, markdown, ndjson, terminal};
 
 use super::run::default_jobs;
 use super::{Exit, say, select, tell};
+use crate::adapter::Role;
+use crate::conformance::adapters::Pool;
 use crate::conformance::bench::Pace;
 use crate::conformance::candidate::Candidate;
 use crate::conformance::cases::Scale;
@@ -21,12 +27,31 @@ use crate::loader::presets;
 
 #[derive(Args)]
 pub(super) struct Conform {
-    /// A built-in driver: swift, swift-v3, swift-per-user, s3, posix.
+    /// A built-in driver: swift, swift-v3, swift-per-user, s3, posix. With --adapter: the one in whose world it lives.
     #[arg(long)]
     driver: String,
+    /// A command that speaks the adapter protocol on its standard input and output (docs/adapter-protocol.md), run by
+    /// `sh -c`.
+    #[arg(long, value_name = "COMMAND")]
+    adapter: Option<String>,
+    /// What the adapter serves.
+    #[arg(long, value_enum, default_value_t = Served::Driver, requires = "adapter")]
+    role: Served,
+    /// Seconds that one case of an adapter may take, each of its plays for itself.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    wall_limit: u64,
     /// Only these cases, by id or slug; may stand several times.
     #[arg(long = "case", value_name = "ID")]
     cases: Vec<String>,
+    /// Only cases about this role or capability; may stand several times.
+    #[arg(long = "needs", value_name = "NAME")]
+    needs: Vec<String>,
+    /// Only cases that Core demands, or only the others.
+    #[arg(long, value_enum, default_value_t = Level::All)]
+    level: Level,
+    /// Only the MUST cases of CAP, INIT, CRT, CHK, INT and NOTE.
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
     /// Every place at which a fault can strike, not only the first, the middle and the last.
     #[arg(long)]
     full: bool,
@@ -36,58 +61,228 @@ pub(super) struct Conform {
     /// The first seed.
     #[arg(long, default_value_t = 17)]
     seed: u64,
-    /// Cases at a time: one per core.
+    /// Cases at a time: one per core, or 8 with an adapter, where plays mostly wait.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    #[command(flatten)]
+    reports: Reports,
 }
+
+#[derive(Args)]
+struct Reports {
+    /// Where result.json, junit.xml, index.html, summary.md and events.ndjson go; target/clinker/conform-DRIVER if absent.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write JUnit XML to this file as well.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the HTML report to this file as well.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Append the Markdown summary to this file, as to $GITHUB_STEP_SUMMARY.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Print commands by which GitHub Actions shows failures beside the code.
+    #[arg(long)]
+    annotations: bool,
+    /// Print result.json instead of the table.
+    #[arg(long)]
+    json: bool,
+    /// Print one JSON object per case as it ends, instead of the table.
+    #[arg(long, conflicts_with = "json")]
+    ndjson: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    Core,
+    Extended,
+    All,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Served {
+    Driver,
+    Store,
+}
+
+/// Families of `--quick`.
+const QUICK: [&str; 6] = ["CAP", "INIT", "CRT", "CHK", "INT", "NOTE"];
+/// Until a request of an adapter counts as hung.
+const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 
 impl Conform {
     pub fn execute(self, folder: Option<&Path>) -> Result<Exit> {
-        let candidate = Candidate::built_in(&self.driver).with_context(|| {
-            format!(
-                "--driver: no driver preset is called \"{}\"; there are {}",
+        let selected = self.selected()?;
+        if selected.is_empty() {
+            tell(
+                "clinker: nothing ran: no case is of that level, need and id; `clinker list cases` shows what there is",
+            );
+            return Ok(Exit::NothingRan);
+        }
+        let out = self.reports.out.clone().unwrap_or_else(|| self.default_out());
+        std::fs::create_dir_all(&out).with_context(|| format!("--out: create folder {}", out.display()))?;
+        let candidate = self.candidate(&out)?;
+        let subject = candidate.subject(&profile::profile().version);
+        let suite = self.suite(candidate, folder)?;
+        if self.reports.ndjson {
+            say(ndjson::start(Some(&subject), selected.len()).trim_end())?;
+        }
+        let played = self.play(&suite, &selected)?;
+        let file = File::of_cases(subject, all_of(played));
+        self.write(&file, &out)?;
+        self.show(&file)?;
+        Ok(exit_of(&file.cases))
+    }
+
+    fn default_out(&self) -> PathBuf {
+        let kind = if self.adapter.is_some() { "adapter-" } else { "" };
+        PathBuf::from(format!("target/clinker/conform-{kind}{}", self.driver))
+    }
+
+    fn candidate(&self, out: &Path) -> Result<Candidate> {
+        if presets::preset(&self.driver).is_none() {
+            let near = crate::loader::suggest::nearest(&self.driver, &presets::names());
+            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            bail!(
+                "--driver: no driver preset is called \"{}\"; there are {}{hint}",
                 self.driver,
                 presets::names().join(", ")
-            )
-        })?;
-        let cases = self.selected()?;
-        let suite = Suite {
+            );
+        }
+        let Some(command) = &self.adapter else {
+            return Candidate::built_in(&self.driver).context("--driver: no such preset");
+        };
+        let role = if self.role == Served::Store { Role::Store } else { Role::Driver };
+        let limit = REQUEST_LIMIT.min(Duration::from_secs(self.wall_limit));
+        let pool = Pool::new(command, role, out.join("adapters"), limit);
+        Candidate::adapter(pool, &self.driver).map_err(|why| anyhow::anyhow!("--adapter: {why}"))
+    }
+
+    fn suite(&self, candidate: Candidate, folder: Option<&Path>) -> Result<Suite> {
+        let pace = match candidate.adapter {
+            Some(_) => Pace::Real(Duration::from_secs(self.wall_limit)),
+            None => Pace::Virtual,
+        };
+        Ok(Suite {
             parts: candidate.parts(),
             candidate,
             entries: select::scenarios(folder)?,
             scale: if self.full { Scale::Full } else { Scale::Gate },
             seeds: self.seeds,
             seed: self.seed,
-            pace: Pace::Virtual,
-        };
-        let failed = AtomicUsize::new(0);
-        let total = cases.len();
-        let each = |result: &CaseResult, done: usize| {
-            if matches!(result.verdict, Verdict::Fail | Verdict::Error) {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
-            tell(&format!("{done}/{total} {} {}", result.id, verdict_word(result.verdict)));
-        };
-        let results = suite.run(&cases, usize::from(self.jobs.unwrap_or_else(|| default_jobs(Engine::Simnet))), &each);
-        for result in &results {
-            let note = result.reason.as_deref().unwrap_or_default();
-            say(&format!("{:<6} {} {:<28} {note}", verdict_word(result.verdict), result.id, result.slug))?;
-            for play in result.plays.iter().filter(|play| matches!(play.verdict, Verdict::Fail | Verdict::Error)) {
-                for violation in play.findings.iter().flat_map(|finding| &finding.violations) {
-                    say(&format!(
-                        "         {}: expected {}; observed {}",
-                        play.scenario, violation.expected, violation.observed
-                    ))?;
-                }
-            }
-        }
-        Ok(if failed.into_inner() > 0 { Exit::CheckFailed } else { Exit::AllAsExpected })
+            pace,
+            pictures: true,
+        })
     }
 
     fn selected(&self) -> Result<Vec<&'static Case>> {
-        if self.cases.is_empty() {
-            return Ok(profile::profile().cases.iter().collect());
+        for need in &self.needs {
+            let known: Vec<&str> = profile::roles().iter().copied().chain(profile::capabilities()).collect();
+            if !known.contains(&need.as_str()) {
+                let near = crate::loader::suggest::nearest(need, &known);
+                let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                bail!("--needs: no role or capability is called \"{need}\"; there are {}{hint}", known.join(", "));
+            }
         }
-        self.cases.iter().map(|name| profile::find(name.split('/').next().unwrap_or(name))).collect()
+        let named: Vec<&Case> = self
+            .cases
+            .iter()
+            .map(|name| profile::find(name.split('/').next().unwrap_or(name)).context("--case"))
+            .collect::<Result<_>>()?;
+        let wanted = |case: &&Case| {
+            let level = match self.level {
+                Level::All => true,
+                Level::Core => case.is_core(),
+                Level::Extended => !case.is_core(),
+            };
+            let quick = !self.quick || (case.is_core() && QUICK.contains(&case.family()));
+            let named = named.is_empty() || named.iter().any(|named| named.id == case.id);
+            let needed = self.needs.is_empty() || case.needs.iter().any(|need| self.needs.contains(need));
+            level && quick && named && needed
+        };
+        Ok(profile::profile().cases.iter().filter(wanted).collect())
+    }
+
+    fn play(&self, suite: &Suite, selected: &[&Case]) -> Result<Vec<CaseResult>> {
+        let jobs = self.jobs.unwrap_or(if self.adapter.is_some() { 8 } else { default_jobs(Engine::Simnet) });
+        let progress = Mutex::new(Progress::new(selected.len()));
+        let told: Mutex<Result<()>> = Mutex::new(Ok(()));
+        let each = |result: &CaseResult, _: usize| {
+            let line = progress.lock().expect("no panic while the lock is held").line(&of_case(result));
+            tell(&line);
+            if matches!(result.verdict, Verdict::Fail | Verdict::Error) && !self.reports.json {
+                tell(&failure::item(&of_case(result)));
+            }
+            if self.reports.ndjson {
+                let said = say(ndjson::case(result).trim_end());
+                let mut told = told.lock().expect("no panic while the lock is held");
+                if told.is_ok() {
+                    *told = said;
+                }
+            }
+        };
+        let results = suite.run(selected, usize::from(jobs), &each);
+        told.into_inner().expect("no panic while the lock is held")?;
+        Ok(results)
+    }
+
+    fn write(&self, file: &File, out: &Path) -> Result<()> {
+        let put =
+            |path: &Path, text: &str| std::fs::write(path, text).with_context(|| format!("write {}", path.display()));
+        let (xml, page, summary) = (junit::text(file), html::page(file), markdown::text(file));
+        put(&out.join("result.json"), &json::text(file))?;
+        put(&out.join("junit.xml"), &xml)?;
+        put(&out.join("index.html"), &page)?;
+        put(&out.join("summary.md"), &summary)?;
+        put(&out.join("events.ndjson"), &ndjson::text(file))?;
+        for (path, text) in [(&self.reports.junit, &xml), (&self.reports.html, &page)] {
+            if let Some(path) = path {
+                put(path, text)?;
+            }
+        }
+        if let Some(path) = &self.reports.markdown {
+            use std::io::Write as _;
+            let appended = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let written = appended.and_then(|mut open| open.write_all(summary.as_bytes()));
+            written.with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, file: &File) -> Result<()> {
+        if self.reports.annotations {
+            annotations::lines(file).iter().try_for_each(|line| say(line))?;
+        }
+        if self.reports.json {
+            return say(json::text(file).trim_end());
+        }
+        if self.reports.ndjson {
+            return say(ndjson::end(&file.summary).trim_end());
+        }
+        say(&terminal::text(file))
+    }
+}
+
+/// One result per case of the profile, in its order: those that were not selected too.
+pub(super) fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
+    let of = |case: &Case| match results.iter().position(|result| result.id == case.id) {
+        Some(at) => results.swap_remove(at),
+        None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
+    };
+    profile::profile().cases.iter().map(of).collect()
+}
+
+/// The worst verdict counts; a skip counts for nothing.
+fn exit_of(cases: &[CaseResult]) -> Exit {
+    let any = |verdict: Verdict| cases.iter().any(|case| case.verdict == verdict);
+    if any(Verdict::Error) {
+        Exit::Internal
+    } else if any(Verdict::Fail) || any(Verdict::Golden) {
+        Exit::CheckFailed
+    } else if any(Verdict::Pass) || any(Verdict::Xfail) {
+        Exit::AllAsExpected
+    } else {
+        Exit::NothingRan
     }
 }

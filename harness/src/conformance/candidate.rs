@@ -8,6 +8,7 @@ use clinker_drivers::{BackupDriver, Capabilities, Error, Options};
 use clinker_env::Env;
 use clinker_model::conformance::Subject;
 
+use super::adapters::Pool;
 use crate::loader::presets::{self, Preset};
 use crate::run::{Made, Parts};
 
@@ -22,6 +23,8 @@ pub struct Candidate {
     pub roles: BTreeSet<String>,
     pub claims: BTreeSet<String>,
     pub made: Made,
+    /// The processes behind it, if it is an adapter.
+    pub adapter: Option<Arc<Pool>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,7 @@ impl Candidate {
             roles: texts(&["store", "driver", "manager", "service"]),
             claims,
             made: Made::Registry,
+            adapter: None,
         })
     }
 
@@ -116,6 +120,14 @@ impl Candidate {
     pub fn without(mut self, capabilities: &[&str]) -> Candidate {
         self.claims.retain(|claim| !capabilities.contains(&claim.as_str()));
         self
+    }
+
+    /// The options of `clinker conform` that mean it.
+    pub fn words(&self) -> String {
+        match &self.adapter {
+            Some(pool) => format!("--adapter '{}' --driver {}", pool.command(), self.preset.name),
+            None => format!("--driver {}", self.preset.name),
+        }
     }
 
     pub fn claims(&self, capability: &str) -> bool {

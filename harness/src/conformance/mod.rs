@@ -4,11 +4,13 @@
 //! is shown by scenarios with the whole service, by a body in [`cases`] that calls the driver itself on a [`bench`], or by
 //! both. The rows are data: [`profile`].
 
+pub mod adapters;
 pub mod bench;
 pub mod candidate;
 pub mod cases;
 #[cfg(test)]
 mod docs;
+pub mod expectations;
 pub mod outcome;
 pub mod profile;
 pub mod suite;

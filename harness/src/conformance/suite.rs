@@ -3,14 +3,15 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
-use super::cases::{self, Scale};
+use super::cases::{self, CaseBody, Scale};
 use crate::catalog::Entry;
-use crate::examine::{Examined, examine};
+use crate::examine::{Examined, Likeness, examine_as};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -26,7 +27,12 @@ pub struct Suite {
     pub seeds: u64,
     pub seed: u64,
     pub pace: Pace,
+    /// Whether plays are drawn as timelines.
+    pub pictures: bool,
 }
+
+/// How many good plays of a case are drawn: one looks like the other.
+const PICTURES: usize = 2;
 
 /// What one play said.
 struct One {
@@ -73,59 +79,92 @@ impl Suite {
         result
     }
 
+    /// As [`Suite::case`], with no play after the first that fails.
+    pub fn until_red(&self, case: &Case) -> CaseResult {
+        let mut result = CaseResult::of(case);
+        let mut plays = Vec::new();
+        for play in self.each_play(case) {
+            let red = matches!(play.result.verdict, Verdict::Fail | Verdict::Golden);
+            plays.push(play);
+            if red {
+                break;
+            }
+        }
+        conclude(&mut result, case, plays, &self.candidate);
+        result
+    }
+
     fn replay(&self, result: &CaseResult) -> String {
         let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
         match (bad, self.candidate.kind) {
             // A scenario's token would replay it with our driver.
             (_, Kind::PlugIn) => format!("cargo test -- {} --seed {}", result.id, self.seed),
             (Some(play), _) => play.replay.clone(),
-            (None, _) => format!("clinker conform --driver {} --case {}", self.candidate.name, result.id),
+            (None, _) => format!("clinker conform {} --case {}", self.candidate.words(), result.id),
         }
     }
 
     fn plays(&self, case: &Case) -> Vec<One> {
-        let mut plays = self.bodies(case);
-        plays.extend(self.scenarios(case));
-        plays
+        self.each_play(case).collect()
     }
 
-    fn bodies(&self, case: &Case) -> Vec<One> {
-        let Some(body) = cases::body(&case.id) else { return Vec::new() };
-        let mut plays = Vec::new();
-        for variant in (body.variants)(&self.candidate, self.scale) {
-            for n in 0..self.seeds.max(1) {
-                let setting = Setting {
-                    candidate: self.candidate.clone(),
-                    parts: self.parts.clone(),
-                    case: case.id.clone(),
-                    variant: variant.clone(),
-                    seed: self.seed.wrapping_add(n),
-                    pace: self.pace,
-                    page: body.page,
-                };
-                let played = play(&setting, &case.rule, body.body);
-                plays.push(One { result: played.result, fingerprint: played.fingerprint });
-            }
-        }
-        plays
+    /// The plays of a case, each played when it is asked for.
+    fn each_play<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        self.bodies(case).chain(self.scenarios(case))
     }
 
-    fn scenarios(&self, case: &Case) -> Vec<One> {
-        if self.candidate.kind == Kind::Adapter {
-            return Vec::new();
+    fn bodies<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        let body = cases::body(&case.id).into_iter();
+        let variants =
+            body.flat_map(|body| (body.variants)(&self.candidate, self.scale).into_iter().map(move |v| (body, v)));
+        let seeds = move |(body, variant): (&'static CaseBody, String)| {
+            (0..self.seeds.max(1)).map(move |n| (body, variant.clone(), self.seed.wrapping_add(n)))
+        };
+        let plays = variants.flat_map(seeds).enumerate();
+        plays.map(|(number, (body, variant, seed))| self.body(case, body, variant, seed, number))
+    }
+
+    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
+        let setting = Setting {
+            candidate: self.candidate.clone(),
+            parts: self.parts.clone(),
+            case: case.id.clone(),
+            variant,
+            seed,
+            pace: self.pace,
+            page: body.page,
+        };
+        let mut played = play(&setting, &case.rule, body.body);
+        if let (true, Some(history)) = (self.draws(&played.result, number), &played.history) {
+            played.result.timeline = Some(timeline::of(history, &played.result.findings));
         }
+        One { result: played.result, fingerprint: played.fingerprint }
+    }
+
+    /// Whether the `number`th play of a case is drawn: those that failed, and the first ones.
+    fn draws(&self, result: &RunResult, number: usize) -> bool {
+        self.pictures && (number < PICTURES || matches!(result.verdict, Verdict::Fail | Verdict::Golden))
+    }
+
+    fn scenarios<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        // An adapter has no part in our manager.
+        let names = if self.candidate.kind == Kind::Adapter { &[][..] } else { &case.scenarios };
         let preset = self.candidate.preset.name;
-        let named = case.scenarios.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name));
-        let ours = named.filter(|entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
-        ours.map(|entry| self.scenario(entry, preset)).collect()
+        let named = names.iter().filter_map(move |name| self.entries.iter().find(|entry| entry.name == *name));
+        let ours = named.filter(move |entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
+        ours.enumerate().map(move |(number, entry)| self.scenario(entry, preset, number))
     }
 
-    fn scenario(&self, entry: &Entry, preset: &str) -> One {
+    fn scenario(&self, entry: &Entry, preset: &str, number: usize) -> One {
         let plan = match entry.plan(preset, entry.seed()) {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
-        let Examined { result, .. } = examine(&plan, &self.parts);
+        let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
+        let Examined { mut result, run, .. } = examine_as(&plan, &self.parts, likeness);
+        if let (true, Some(run)) = (self.draws(&result, number), &run) {
+            result.timeline = Some(timeline::of(&run.history, &result.findings));
+        }
         let fingerprint = match result.verdict {
             Verdict::Fail | Verdict::Golden => {
                 Some(format!("{}: {}", entry.name, result.reason.as_deref().unwrap_or_default()))

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use clinker_model::conformance::{Case, CaseResult};
-use clinker_model::verdict::{Outcome, RunResult, Verdict};
-use clinker_reports::{json, verdict_word};
+use clinker_model::verdict::Verdict;
+use clinker_reports::{failure, item, json};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use super::bench::Pace;
@@ -22,9 +22,6 @@ use crate::catalog;
 /// Nothing was played: design §7.
 const NOTHING_RAN: u8 = 4;
 const USAGE: u8 = 2;
-/// Of each play that failed.
-const VIOLATIONS_SHOWN_MAX: usize = 3;
-const PLAYS_SHOWN_MAX: usize = 3;
 
 const OWN_HELP: &str = "\
 Options of the suite, besides those of every test program:
@@ -114,6 +111,7 @@ fn suite(candidate: Candidate, own: &Own) -> Result<Suite, String> {
         seeds: own.seeds,
         seed: own.seed,
         pace: Pace::Virtual,
+        pictures: own.result.is_some(),
     })
 }
 
@@ -154,7 +152,7 @@ fn ended(result: &CaseResult) -> Result<Completion, Failed> {
     match result.verdict {
         Verdict::Pass | Verdict::Xfail => Ok(Completion::Completed),
         Verdict::Skip => Ok(Completion::ignored_with(result.reason.as_deref().unwrap_or("skipped"))),
-        Verdict::Fail | Verdict::Golden | Verdict::Error => Err(text(result).into()),
+        Verdict::Fail | Verdict::Golden | Verdict::Error => Err(failure::item(&item::of_case(result)).into()),
     }
 }
 
@@ -165,40 +163,6 @@ fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
         None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
     };
     profile().cases.iter().map(of).collect()
-}
-
-/// Why a case did not pass; the last line repeats it.
-pub fn text(result: &CaseResult) -> String {
-    let mut lines = vec![
-        format!("{} {} {}", verdict_word(result.verdict).to_uppercase(), result.id, result.slug),
-        format!("  rule      {}", result.rule),
-        format!("            [{}]", result.spec),
-    ];
-    lines.extend(result.reason.iter().map(|reason| format!("  reason    {reason}")));
-    let bad = |play: &&RunResult| !matches!(play.verdict, Verdict::Pass | Verdict::Skip);
-    for play in result.plays.iter().filter(bad).take(PLAYS_SHOWN_MAX) {
-        lines.extend(of_play(play));
-    }
-    let more = result.plays.iter().filter(bad).count().saturating_sub(PLAYS_SHOWN_MAX);
-    if more > 0 {
-        lines.push(format!("  … and {more} plays more"));
-    }
-    lines.extend(result.hint.iter().map(|hint| format!("  hint      {hint}")));
-    lines.push(format!("  repro     {}", result.replay));
-    lines.join("\n")
-}
-
-fn of_play(play: &RunResult) -> Vec<String> {
-    let mut lines = vec![format!("  play      {}   seed {}", play.scenario, play.seed)];
-    lines.extend(play.reason.iter().map(|reason| format!("            {reason}")));
-    let failed = play.findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
-    for violation in failed.flat_map(|finding| &finding.violations).take(VIOLATIONS_SHOWN_MAX) {
-        lines.push(format!("  expected  {}", violation.expected));
-        lines.push(format!("  observed  {}   (t = {})", violation.observed, clinker_reports::seconds(violation.t_ns)));
-    }
-    let faults = play.faults.iter();
-    lines.extend(faults.map(|fault| format!("  fault     {}, bit {} times", fault.name, fault.bites)));
-    lines
 }
 
 fn complain(text: &str) {

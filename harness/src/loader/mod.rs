@@ -7,7 +7,7 @@ mod check;
 mod expectations;
 mod faults;
 mod hosts;
-mod locate;
+pub(crate) mod locate;
 mod plan;
 pub mod presets;
 mod steps;

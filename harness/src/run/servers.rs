@@ -24,18 +24,26 @@ pub(crate) struct Servers {
     pub client_tokens: Option<Arc<TokenRegistry>>,
 }
 
+/// What is particular about the servers of a world.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Particulars {
+    /// Names that a listing gives at most, if not as many as real servers give.
+    pub page: Option<usize>,
+    /// Whether clients come from outside of the world, to whom its names mean nothing.
+    pub called_by_strangers: bool,
+}
+
 /// Adds the hosts of that preset's servers; one whose store is a disk has none.
 ///
-/// `page` is how many names a listing gives at most, if not as many as real servers give.
 pub(crate) fn add_all(
     world: &mut dyn World,
     driver: &str,
     journal: &Arc<SimJournal>,
-    page: Option<usize>,
+    particulars: Particulars,
 ) -> Result<Servers, RunError> {
     match presets::preset(driver).map(|preset| preset.store) {
-        Some("swift") => add_swift(world, driver, journal, page),
-        Some("s3") => add_s3(world, journal, page),
+        Some("swift") => add_swift(world, driver, journal, particulars),
+        Some("s3") => add_s3(world, journal, particulars),
         _ => Ok(Servers::default()),
     }
 }
@@ -58,7 +66,7 @@ fn add_swift(
     world: &mut dyn World,
     driver: &str,
     journal: &Arc<SimJournal>,
-    page: Option<usize>,
+    particulars: Particulars,
 ) -> Result<Servers, RunError> {
     let with_keystone = driver != "swift";
     let tokens = TokenRegistry::new(journal.clone());
@@ -71,7 +79,10 @@ fn add_swift(
         keystone_uri: with_keystone.then(|| "http://keystone:5000/v3".to_owned()),
         ..SwiftConfig::default()
     };
-    config.list_page = page.unwrap_or(config.list_page);
+    config.list_page = particulars.page.unwrap_or(config.list_page);
+    if particulars.called_by_strangers {
+        config.storage_url.clear();
+    }
     let mut servers = Servers::default();
     let swift = SwiftFake::new(config, Arc::clone(&tokens), journal.clone());
     swift.set_points(Arc::new(world.gate("swift")));
@@ -111,11 +122,11 @@ fn keystone_config() -> KeystoneConfig {
     }
 }
 
-fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>, page: Option<usize>) -> Result<Servers, RunError> {
+fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>, particulars: Particulars) -> Result<Servers, RunError> {
     let access = configured("s3", "backup_s3_store_access_key");
     let secret = configured("s3", "backup_s3_store_secret_key");
     let mut config = S3Config { keys: vec![s3::Key::new(access, secret, "backup")], ..S3Config::default() };
-    config.list_page = page.unwrap_or(config.list_page);
+    config.list_page = particulars.page.unwrap_or(config.list_page);
     let mut servers = Servers::default();
     let server = S3Fake::new(config, journal.clone());
     server.set_points(Arc::new(world.gate("s3")));

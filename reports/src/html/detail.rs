@@ -173,7 +173,7 @@ fn drawing(out: &mut String, play: &RunResult, timeline: &Timeline, data: &mut D
             "<div class=\"tl\" data-timeline=\"{}\"><div class=\"tl-bar\"><span class=\"soft tl-span\">Timeline</span>\
          <button type=\"button\" data-zoom=\"2\" aria-label=\"Zoom out\">−</button><button type=\"button\" data-zoom=\"0.5\" aria-label=\"Zoom in\">+</button>\
          <button type=\"button\" data-zoom=\"0\">All</button></div><div class=\"tl-box\"><svg role=\"img\" tabindex=\"0\" aria-label=\"{}\"></svg></div>\
-         <span class=\"tl-read\" aria-hidden=\"true\"></span>{}</div>",
+         <span class=\"tl-read\" aria-hidden=\"true\">Point at something to read what it is; drag to move, click and use the wheel to zoom.</span>{}</div>",
             data.add(timeline),
             safe(&label),
             key(timeline)

@@ -37,12 +37,12 @@ impl SwiftFake {
             return self.challenged(pages::page(401), realm);
         }
         match self.config.users.iter().find(|known| known.user == user && known.key == key) {
-            Some(known) => self.admit(env, known),
+            Some(known) => self.admit(env, request, known),
             None => self.challenged(pages::page(401), realm),
         }
     }
 
-    fn admit(&self, env: &Env, user: &V1User) -> Answer {
+    fn admit(&self, env: &Env, request: &Request, user: &V1User) -> Answer {
         let now = env.clock.now();
         let known = self.tokens.reusable(&user.account, &user.user, now);
         let grant = known.unwrap_or_else(|| {
@@ -66,7 +66,7 @@ impl SwiftFake {
             .header("X-Auth-Token", &grant.token)
             .header("X-Storage-Token", &grant.token)
             .header("X-Auth-Token-Expires", left)
-            .header("X-Storage-Url", format!("{}/v1/{}", self.config.storage_url, user.account))
+            .header("X-Storage-Url", format!("{}/v1/{}", self.storage_url(request), user.account))
     }
 
     /// Lets a request into an account, or says why not.

@@ -63,7 +63,8 @@ impl V1User {
 pub struct SwiftConfig {
     /// Name of its host in the history.
     pub host: String,
-    /// Scheme, host and port of its own URLs, e.g. `http://swift:8080`.
+    /// Scheme, host and port of its own URLs, e.g. `http://swift:8080`; empty: as the client calls it, which is what a real
+    /// server does.
     pub storage_url: String,
     /// Users of v1 auth.
     pub users: Vec<V1User>,
@@ -133,6 +134,14 @@ impl SwiftFake {
     /// The bytes of the first stored object whose name contains `part` and ends with `end`.
     pub fn object(&self, part: &str, end: &str) -> Option<bytes::Bytes> {
         self.disk().find(part, end).map(|(_, _, object)| object.data.clone())
+    }
+
+    /// Where accounts are: as configured, or where the client found this server.
+    fn storage_url(&self, request: &Request) -> String {
+        if self.config.storage_url.is_empty() {
+            return format!("http://{}", request.header("host").unwrap_or_default());
+        }
+        self.config.storage_url.clone()
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {

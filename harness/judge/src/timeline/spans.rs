@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clinker_model::Fault;
 use clinker_model::history::{Entry, Failure, FaultPhase, Phase, Record};
 use clinker_model::scenario::ServiceState;
 use clinker_model::timeline::{SpanKind, Tone};
@@ -28,16 +29,24 @@ fn faults(drawing: &mut Drawing<'_>) {
         let end = history.records[index..].iter().find(ends).map(|end| end.t_ns);
         let planned = history.header.plan.faults.get(*fault).map(|planned| &planned.fault);
         let until = match planned {
+            Some(Fault::Crash(crash)) => restarted(&history.records[index..], &crash.host).or(end),
             Some(planned) if planned.is_one_shot() => Some(record.t_ns),
             _ => end,
         };
-        let hosts = planned.map(clinker_model::Fault::hosts).unwrap_or_default();
+        let hosts = planned.map(Fault::hosts).unwrap_or_default();
         let hosts: Vec<&str> =
             if hosts.is_empty() { vec!["store"] } else { hosts.iter().map(|(_, host)| &**host).collect() };
         for host in hosts {
             drawing.span(host, SpanKind::Fault, name, (record.t_ns, until), Tone::Bad);
         }
     }
+}
+
+/// A crash is over when its host runs again, whenever it was meant to.
+fn restarted(records: &[Record], host: &str) -> Option<u64> {
+    let runs =
+        |record: &&Record| record.host == host && matches!(&record.entry, Entry::Host { what } if what == "restarted");
+    records.iter().find(runs).map(|record| record.t_ns)
 }
 
 fn services(drawing: &mut Drawing<'_>) {

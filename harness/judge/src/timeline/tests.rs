@@ -181,6 +181,10 @@ fn faults_stand_on_the_lanes_they_are_aimed_at() {
     let script = script.record("nemesis", begin(0, "hold")).at(1_000).record("nemesis", begin(1, "refuse"));
     let script = script.at(2_000).record("nemesis", begin(2, "corrupt")).at(9_000).stored("x");
     check(&script, "db", &["- fault 0.. hold"]);
+    let crash = serde_json::from_value(json!({ "crash": { "host": "api", "point": "db.x", "restart_after": "1s" } }));
+    let script = script.fault(0, None, crash.expect("a crash")).record("nemesis", begin(3, "crash")).at(10_000);
+    let script = script.record("api", Entry::Host { what: "restarted".to_owned() });
+    check(&script, "api", &["- fault 9..10 crash", "+ process @10 restarted"]);
     check(&script, "swift", &["- fault 1.. refuse", "- fault 2..2 corrupt"]);
 }
 

@@ -13,7 +13,11 @@ use clinker_world::{SimDisk, World};
 use super::{Bench, HOST};
 use crate::conformance::candidate::Candidate;
 use crate::conformance::outcome::{Outcome, Stop};
+use crate::run::servers::Particulars;
 use crate::run::{RunError, scene, servers};
+
+use super::folder::Folder;
+use super::relays::Relays;
 
 /// How the probe object of a set-up check begins (D11): it explains itself.
 const PROBE: &str = ".clinker-probe-";
@@ -25,6 +29,7 @@ pub(super) struct Backend {
     /// Which of them holds the objects.
     store: &'static str,
     disk: Option<SimDisk>,
+    folder: Option<Arc<Folder>>,
     client_tokens: Option<Arc<TokenRegistry>>,
 }
 
@@ -32,7 +37,16 @@ impl Backend {
     /// Puts them into the world; `page` is how many names a listing gives at most.
     pub fn add(world: &mut dyn World, candidate: &Candidate, page: Option<usize>) -> Result<Backend, RunError> {
         let preset = candidate.preset;
-        let mut backend = Backend { targets: BTreeMap::new(), store: preset.store, disk: None, client_tokens: None };
+        let strangers = candidate.adapter.is_some();
+        let mut backend =
+            Backend { targets: BTreeMap::new(), store: preset.store, disk: None, folder: None, client_tokens: None };
+        if preset.store == "store" && strangers {
+            let folder = Folder::new(world.journal()).map_err(|error| RunError::Fixture(error.to_string()))?;
+            let folder = Arc::new(folder);
+            backend.targets.insert("store".to_owned(), Arc::clone(&folder) as Arc<dyn FaultTarget>);
+            backend.folder = Some(folder);
+            return Ok(backend);
+        }
         if preset.store == "store" {
             let root =
                 preset.options.iter().find(|(name, _)| *name == "backup_posix_path").map_or("/", |(_, root)| root);
@@ -42,7 +56,8 @@ impl Backend {
             return Ok(backend);
         }
         let journal = world.journal();
-        let servers = servers::add_all(world, preset.name, &journal, page)?;
+        let particulars = Particulars { page, called_by_strangers: strangers };
+        let servers = servers::add_all(world, preset.name, &journal, particulars)?;
         backend.targets = servers.targets;
         backend.client_tokens = servers.client_tokens;
         Ok(backend)
@@ -52,8 +67,15 @@ impl Backend {
         self.disk.as_ref().map(|disk| disk.mount(HOST))
     }
 
-    /// Changes options to what they must be here.
-    pub fn adapt(&self, _options: &mut BTreeMap<String, String>) {}
+    /// Changes options to what they must be for a process outside of the world.
+    pub fn adapt(&self, options: &mut BTreeMap<String, String>, relays: &Relays) {
+        for value in options.values_mut() {
+            *value = relays.translated(value);
+        }
+        if let (Some(folder), Some(path)) = (&self.folder, options.get_mut("backup_posix_path")) {
+            *path = folder.path().display().to_string();
+        }
+    }
 
     pub fn context(&self, env: &Env) -> RequestContext {
         let token = self.client_tokens.as_ref();

@@ -102,13 +102,23 @@ impl Bench {
         for (_, host) in fault.hosts_mut() {
             *host = self.shared.backend.host(host).to_owned();
         }
-        let result = if fault.is_of_world() {
+        let result = if fault.is_of_world() && self.is_real() {
+            self.shared.relays.begin(begun.id, &fault).await
+        } else if fault.is_of_world() {
             self.shared.commands.ask(Command::Begin(begun.id, Box::new(fault))).await
         } else {
             let host = fault.hosts().first().map_or("store".to_owned(), |(_, host)| (*host).to_owned());
             self.shared.backend.target(&host).and_then(|target| target.begin(begun.id, &fault))
         };
-        result.map_err(|why| Stop::Skipped(format!("the back end has no such fault: {why}")))?;
+        if let Err(why) = result {
+            // What never began cannot be blamed for not having hit anything.
+            self.shared
+                .begun
+                .lock()
+                .expect("no panic while the lock is held")
+                .retain(|(fault, _)| fault.id != begun.id);
+            return Err(Stop::Skipped(format!("the back end has no such fault: {why}")));
+        }
         Ok(begun)
     }
 
@@ -118,6 +128,7 @@ impl Bench {
         self.shared.backend.end(fault.id);
         self.shared.failing.end(fault.id);
         self.shared.corrupting.end(fault.id);
+        self.shared.relays.end(fault.id, &self.shared.journal).await;
         // A fault that the world does not know is none of its: it says nothing then.
         let _ = self.shared.commands.ask(Command::End(fault.id)).await;
     }
@@ -144,6 +155,9 @@ impl Bench {
 
     /// Lets calls fail: a server answers `status`, a disk with an I/O error.
     pub async fn fail(&self, which: Which<'_>, status: u16) -> Outcome<Fault> {
+        if self.on_disk() && self.is_real() {
+            return Err(Stop::Skipped("a folder of this machine has no fault eio".to_owned()));
+        }
         if self.on_disk() {
             let fault = self.declare("eio");
             let error = if status == 403 { io::ErrorKind::PermissionDenied } else { io::ErrorKind::Other };

@@ -8,10 +8,12 @@ mod checks;
 mod crash;
 pub mod device;
 mod faults;
+mod folder;
 pub mod format;
 mod fs;
 mod operations;
 mod play;
+mod relays;
 mod watch;
 mod wire;
 
@@ -33,8 +35,10 @@ pub use operations::{Made, Order};
 pub use play::{Body, Pace, Played, Setting, play};
 pub use watch::{Watch, Watched};
 
+use super::adapters;
 use super::candidate::Candidate;
 use super::outcome::{Outcome, Stop};
+use crate::adapter::{AdapterProcess, Role};
 use crate::loader::presets::{BLOCK, CHUNK};
 use crate::run::scene::{Recorder, driver_factory};
 use crate::run::{Parts, scene};
@@ -42,6 +46,7 @@ use backend::Backend;
 use device::Volume;
 use faults::Commands;
 use fs::Failing;
+use relays::Relays;
 use wire::Corrupting;
 
 /// The host on which bodies and drivers run.
@@ -71,6 +76,9 @@ struct Shared {
     backend: Backend,
     failing: Failing,
     corrupting: Corrupting,
+    /// The process behind the driver, if it is an adapter's.
+    adapter: Option<(Role, AdapterProcess)>,
+    relays: Relays,
     pace: Pace,
     commands: Commands,
     gate: clinker_world::Gate,
@@ -111,20 +119,31 @@ impl Bench {
         let mut options = self.shared.candidate.preset.options(CHUNK, BLOCK);
         // A case's progress is its own: none unless it asks for it.
         options.insert("backup_object_number_per_notification".to_owned(), "1000000".to_owned());
-        self.shared.backend.adapt(&mut options);
+        if self.shared.adapter.is_some() {
+            adapters::hasten(self.shared.candidate.preset.name, &mut options);
+        }
+        self.shared.backend.adapt(&mut options, &self.shared.relays);
         options
     }
 
     /// A driver made from these options, not set up.
     pub fn make(&self, options: &BTreeMap<String, String>) -> Result<Arc<dyn BackupDriver>, Error> {
+        let shared = &self.shared;
         let mut typed = Options { host: HOST.to_owned(), ..Options::default() };
         for (name, value) in options {
-            typed.set(name, value)?;
+            let known = typed.set(name, value);
+            // Whether an adapter takes an option is for it to say.
+            if shared.adapter.is_none() {
+                known?;
+            }
         }
-        let shared = &self.shared;
+        let parts = match &shared.adapter {
+            Some((role, process)) => adapters::parts(&shared.parts, *role, process, options),
+            None => shared.parts.clone(),
+        };
         let recorder =
             Recorder { journal: Arc::clone(&shared.journal), host: HOST.to_owned(), calls: Arc::clone(&shared.calls) };
-        driver_factory(typed, shared.env.clone(), shared.parts.clone(), recorder, shared.gate.clone())()
+        driver_factory(typed, shared.env.clone(), parts, recorder, shared.gate.clone())()
     }
 
     /// A driver that is set up, with some options of its own.
@@ -185,6 +204,11 @@ impl Bench {
         Err(Stop::Skipped(format!("{} does not claim {capability}", self.shared.candidate.name)))
     }
 
+    /// How many notes about a backup an adapter has sent when no operation of it was under way any more.
+    pub fn late_notes(&self, backup_id: &str) -> usize {
+        self.shared.adapter.as_ref().map_or(0, |(_, process)| process.late_notifications(backup_id).len())
+    }
+
     /// Whether time is real: the driver is not ours to slow down.
     pub fn is_real(&self) -> bool {
         self.shared.pace != Pace::Virtual
@@ -206,7 +230,7 @@ impl Bench {
 
     /// A path of the store's server as a URL.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}:8080{path}", self.shared.candidate.preset.store)
+        self.shared.relays.translated(&format!("http://{}:8080{path}", self.shared.candidate.preset.store))
     }
 
     /// The project of every operation.

@@ -18,8 +18,10 @@ use clinker_world::{
 use super::backend::Backend;
 use super::faults::{Commands, Fault};
 use super::fs::Failing;
+use super::relays::Relays;
 use super::wire::Corrupting;
 use super::{Bench, HOST, Shared};
+use crate::adapter::{AdapterFailure, AdapterProcess, Role};
 use crate::conformance::candidate::{Candidate, Kind};
 use crate::conformance::outcome::{Outcome, Stop};
 use crate::loader::presets::{BLOCK, CHUNK};
@@ -37,6 +39,9 @@ pub enum Pace {
     /// In real time, for what is not our code.
     Real(Duration),
 }
+
+/// The fingerprint of what does not end.
+const HUNG: &str = "hung";
 
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -65,10 +70,50 @@ pub struct Played {
 
 /// Plays a body on a thread of its own.
 pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
+    let Some(pool) = &setting.candidate.adapter else { return play_with(setting, rule, body, None) };
+    let process = match pool.take() {
+        Ok(process) => process,
+        Err(failure) => return unfit(setting, rule, &failure),
+    };
+    let mut played = play_with(setting, rule, body, Some((pool.role(), process.clone())));
+    match process.failure() {
+        // Whatever the body made of it: an adapter that is of no use has not kept the rule.
+        Some(failure) => {
+            let broken = unfit(setting, rule, &failure);
+            played.fingerprint = broken.fingerprint;
+            let RunResult { verdict, reason, findings, .. } = broken.result;
+            played.result = RunResult { verdict, reason, findings, ..played.result };
+        }
+        // One that still works on something has to go.
+        None if played.fingerprint.as_deref() == Some(HUNG) => drop(process),
+        None => pool.give(process),
+    }
+    played
+}
+
+/// A play in which the adapter did not take part to the end.
+fn unfit(setting: &Setting, rule: &str, failure: &AdapterFailure) -> Played {
+    let what = failure.how.as_str().to_owned();
+    let violation =
+        Violation { rule: rule.to_owned(), expected: "an answer".to_owned(), observed: failure.to_string(), t_ns: 0 };
+    let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
+    let result =
+        RunResult { verdict: Verdict::Fail, reason: Some(what.clone()), findings: vec![finding], ..empty(setting) };
+    Played { result, fingerprint: Some(what), history: None }
+}
+
+type Process = Option<(Role, AdapterProcess)>;
+
+fn play_with(setting: &Setting, rule: &str, body: Body, process: Process) -> Played {
     let played = require_tokio_unstable().map_err(RunError::from).and_then(|()| {
         run_isolated(&setting.case, || match setting.pace {
-            Pace::Virtual => play_in(SimnetWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body),
-            Pace::Real(_) => play_in(RealWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body),
+            Pace::Virtual => play_in(SimnetWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body, process),
+            Pace::Real(_) => {
+                // Signatures carry the time, and an adapter's clock is this machine's.
+                let epoch = clinker_env::real::env().clock.now();
+                let config = WorldConfig { epoch, ..WorldConfig::new(setting.seed) };
+                play_in(RealWorld::new(config)?, setting, rule, body, process)
+            }
         })?
     });
     played.unwrap_or_else(|error| {
@@ -77,7 +122,13 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
     })
 }
 
-fn play_in(mut world: impl World, setting: &Setting, rule: &str, body: Body) -> Result<Played, RunError> {
+fn play_in(
+    mut world: impl World,
+    setting: &Setting,
+    rule: &str,
+    body: Body,
+    process: Process,
+) -> Result<Played, RunError> {
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
     let backend = Backend::add(&mut world, &setting.candidate, setting.page)?;
@@ -98,6 +149,8 @@ fn play_in(mut world: impl World, setting: &Setting, rule: &str, body: Body) -> 
         env.net = corrupting.over(env.net);
         let shared = backend.map(|backend| Shared {
             corrupting,
+            adapter: process.clone(),
+            relays: Relays::default(),
             pace: setting_.pace,
             candidate: setting_.candidate.clone(),
             parts: setting_.parts.clone(),
@@ -117,7 +170,10 @@ fn play_in(mut world: impl World, setting: &Setting, rule: &str, body: Body) -> 
         });
         let (ended, signals) = (Arc::clone(&ended_), signals.clone());
         async move {
-            let Some(shared) = shared else { return Err(BoxError::from("the bench was started twice")) };
+            let Some(mut shared) = shared else { return Err(BoxError::from("the bench was started twice")) };
+            if shared.adapter.is_some() {
+                shared.relays = Relays::open(&shared.env, shared.candidate.preset).await?;
+            }
             let outcome = body(Bench { shared: Arc::new(shared) }).await;
             *ended.lock().expect("no panic while the lock is held") = Some(outcome);
             signals.done();
@@ -149,7 +205,7 @@ fn drive(
         }
         if world.now() >= limit {
             let expected = format!("an end within {} s", limit.as_secs());
-            return Ok(Err(Stop::failed("hung", expected, "it was still under way")));
+            return Ok(Err(Stop::failed(HUNG, expected, "it was still under way")));
         }
     }
 }
@@ -226,11 +282,12 @@ fn name(setting: &Setting) -> String {
 fn empty(setting: &Setting) -> RunResult {
     let name = name(setting);
     let driver = setting.candidate.name.clone();
-    let case = &setting.case;
+    let seed = setting.seed;
     let replay = match setting.candidate.kind {
-        Kind::BuiltIn => format!("clinker conform --driver {driver} --case {name} --seed {}", setting.seed),
-        Kind::PlugIn => format!("cargo test -- {case} --seed {}", setting.seed),
-        Kind::Adapter => format!("clinker conform --adapter … --case {name} --seed {}", setting.seed),
+        Kind::PlugIn => format!("cargo test -- {} --seed {seed}", setting.case),
+        Kind::BuiltIn | Kind::Adapter => {
+            format!("clinker conform {} --case {name} --seed {seed}", setting.candidate.words())
+        }
     };
     RunResult {
         scenario: name,

@@ -154,9 +154,10 @@ async fn silent_after_failure(bench: Bench) -> Outcome {
 }
 
 async fn quiet(bench: &Bench, made: &Made, interval: Duration, what: &str) -> Outcome {
+    let told = || made.seen_by_now().notes.len() + bench.late_notes(&made.backup.id);
     let before = made.seen.notes.len();
     bench.wait(interval * 10 + interval / 2).await;
-    let after = made.seen_by_now().notes.len();
+    let after = told();
     ensure(before == after, &format!("progress is told after {what}"), "silence for 10 intervals", || {
         format!("{} more notes", after - before)
     })

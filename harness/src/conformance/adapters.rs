@@ -1,0 +1,129 @@
+//! Adapters as candidates: processes that are started when they are needed and used by one play after the other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clinker_drivers::BackupDriver;
+use clinker_drivers::chunked::store::ChunkStore;
+
+use super::candidate::{Candidate, Kind, OF_THE_ENGINE};
+use crate::adapter::{AdapterCommand, AdapterDriver, AdapterFailure, AdapterProcess, AdapterStore, Role};
+use crate::run::{Made, Parts};
+
+/// Until a process has answered `hello`: some install themselves first.
+const START_LIMIT: Duration = Duration::from_secs(600);
+
+/// The running processes of one command.
+pub struct Pool {
+    command: String,
+    role: Role,
+    folder: PathBuf,
+    /// For each request of a play.
+    request_limit: Duration,
+    idle: Mutex<Vec<AdapterProcess>>,
+    started: AtomicU64,
+}
+
+impl Pool {
+    /// Processes of `sh -c command`, each with a folder of its own below `folder`.
+    pub fn new(command: &str, role: Role, folder: PathBuf, request_limit: Duration) -> Pool {
+        let (idle, started) = (Mutex::default(), AtomicU64::new(0));
+        Pool { command: command.to_owned(), role, folder, request_limit, idle, started }
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// A process that nobody uses; started if there is none.
+    ///
+    /// # Errors
+    /// It cannot be started, or does not greet.
+    pub fn take(&self) -> Result<AdapterProcess, AdapterFailure> {
+        if let Some(process) = self.idle.lock().expect("no panic while the lock is held").pop() {
+            return Ok(process);
+        }
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        AdapterProcess::start_blocking(AdapterCommand {
+            command: self.command.clone(),
+            role: self.role,
+            folder: self.folder.join(format!("adapter-{number}")),
+            start_limit: START_LIMIT,
+            request_limit: self.request_limit,
+        })
+    }
+
+    /// Gives back a process that is still of use.
+    pub fn give(&self, process: AdapterProcess) {
+        if process.failure().is_none() {
+            self.idle.lock().expect("no panic while the lock is held").push(process);
+        }
+    }
+}
+
+impl Candidate {
+    /// What a command serves, in the world of the preset `like`. Starts it, to hear its name and its claims.
+    ///
+    /// # Errors
+    /// No preset is called `like`; or the adapter does not start or greet.
+    pub fn adapter(pool: Pool, like: &str) -> Result<Candidate, String> {
+        let built_in = Candidate::built_in(like).ok_or_else(|| format!("no preset is called {like}"))?;
+        let process = pool.take().map_err(|failure| failure.to_string())?;
+        let hello = process.hello();
+        let mut claims: std::collections::BTreeSet<String> = hello.capabilities.iter().cloned().collect();
+        let roles = match pool.role() {
+            Role::Driver => "driver",
+            Role::Store => {
+                claims.extend(OF_THE_ENGINE.iter().map(|name| (*name).to_owned()));
+                "store"
+            }
+        };
+        let name = format!("{} {}", hello.name, hello.version);
+        pool.give(process);
+        Ok(Candidate {
+            name: name.trim().to_owned(),
+            kind: Kind::Adapter,
+            roles: [roles.to_owned()].into(),
+            claims,
+            made: Made::Registry,
+            adapter: Some(Arc::new(pool)),
+            ..built_in
+        })
+    }
+}
+
+/// The service's parts with a driver behind a process, configured with these options.
+pub(super) fn parts(parts: &Parts, role: Role, process: &AdapterProcess, options: &BTreeMap<String, String>) -> Parts {
+    let (process, options) = (process.clone(), options.clone());
+    let made = match role {
+        Role::Driver => Made::Driver(Arc::new(move |_, _| {
+            Ok(Arc::new(AdapterDriver::new(&process, options.clone())) as Arc<dyn BackupDriver>)
+        })),
+        Role::Store => Made::Store(Arc::new(move |_, _| {
+            Ok(Arc::new(AdapterStore::new(&process, options.clone())) as Arc<dyn ChunkStore>)
+        })),
+    };
+    Parts { made, ..parts.clone() }
+}
+
+/// Options that make a driver fail soon: no back-off, time-outs of a second, one retry.
+pub(super) fn hasten(preset: &str, options: &mut BTreeMap<String, String>) {
+    options.retain(|name, _| name != "transport_url" && name != "periodic_fuzzy_delay");
+    let own: &[(&str, &str)] = match preset {
+        "s3" => {
+            &[("backup_s3_timeout", "1"), ("backup_s3_retry_max_attempts", "1"), ("backup_s3_retry_mode", "standard")]
+        }
+        "posix" => &[],
+        _ => {
+            &[("backup_swift_retry_attempts", "1"), ("backup_swift_retry_backoff", "0"), ("backup_swift_timeout", "1")]
+        }
+    };
+    options.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+}
