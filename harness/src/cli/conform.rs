@@ -12,7 +12,7 @@ use clinker_model::verdict::Verdict;
 use clinker_reports::item::of_case;
 use clinker_reports::json::{self, File};
 use clinker_reports::terminal::Progress;
-use clinker_reports::{annotations, html, junit, markdown, ndjson, terminal};
+use clinker_reports::{annotations, failure, html, junit, markdown, ndjson, terminal};
 
 use super::run::default_jobs;
 use super::{Exit, say, select, tell};
@@ -23,7 +23,6 @@ use crate::conformance::candidate::Candidate;
 use crate::conformance::cases::Scale;
 use crate::conformance::profile;
 use crate::conformance::suite::Suite;
-use crate::conformance::trials;
 use crate::loader::presets;
 
 #[derive(Args)]
@@ -213,7 +212,7 @@ impl Conform {
             let line = progress.lock().expect("no panic while the lock is held").line(&of_case(result));
             tell(&line);
             if matches!(result.verdict, Verdict::Fail | Verdict::Error) && !self.reports.json {
-                tell(&trials::text(result));
+                tell(&failure::item(&of_case(result)));
             }
             if self.reports.ndjson {
                 let said = say(ndjson::case(result).trim_end());

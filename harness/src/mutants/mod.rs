@@ -4,10 +4,12 @@
 
 mod account;
 mod blocking;
+pub mod by_case;
 mod calls;
 mod crash;
 mod decisions;
 mod files;
+pub mod generic;
 mod keys;
 mod outcomes;
 mod ports;
@@ -38,8 +40,13 @@ impl Mutant {
     /// The service's parts with the bug in them.
     pub fn parts(&self) -> Parts {
         let mut parts = Parts::default();
-        (self.plant)(&mut parts);
+        self.plant_into(&mut parts);
         parts
+    }
+
+    /// Puts the bug into parts that are there already.
+    pub fn plant_into(&self, parts: &mut Parts) {
+        (self.plant)(parts);
     }
 
     /// Whether a run under the mutant failed by the named checker. A run that broke kills nothing.

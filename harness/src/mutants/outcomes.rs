@@ -17,7 +17,7 @@ use tokio::time::Duration;
 
 use super::Mutant;
 use super::decisions::Altered;
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 /// A mutant of `swift` in a scenario.
 const fn mutant(
@@ -137,21 +137,21 @@ pub(super) static OUTCOMES: &[Mutant] = &[
         "a service that starts closes one of the operations that were left open",
         "restart/clean-up-without-volume-service",
         "recovery",
-        |parts| parts.db = |inner| Arc::new(LooksAtOne(inner)),
+        |parts| parts.db = wrap(|inner| Arc::new(LooksAtOne(inner))),
     ),
     mutant(
         "end-of-the-target-not-written",
         "a restore leaves out the last bytes of the volume",
         "restore/other-volume",
         "restored_bytes",
-        |parts| parts.volumes = |inner| Arc::new(Shortened(inner)),
+        |parts| parts.volumes = wrap(|inner| Arc::new(Shortened(inner))),
     ),
     mutant(
         "errors-told-as-info",
         "error events have the priority of all others",
         "create/fails-at-chunk-5",
         "delivery",
-        |parts| parts.bus = |inner| Arc::new(AllInfo(inner)),
+        |parts| parts.bus = wrap(|inner| Arc::new(AllInfo(inner))),
     ),
 ];
 

@@ -24,7 +24,9 @@ fn a_run_leaves_its_reports_with_a_timeline() {
     let file = File::read(&read("result.json")).unwrap();
     let timeline = file.runs[0].timeline.as_ref().unwrap();
     let lane = timeline.lanes.iter().find(|lane| lane.host == "backup-host-1").unwrap();
-    assert!(lane.spans.iter().any(|span| span.label == "up") && lane.marks.iter().any(|mark| mark.label == "heartbeat"));
+    assert!(
+        lane.spans.iter().any(|span| span.label == "up") && lane.marks.iter().any(|mark| mark.label == "heartbeat")
+    );
     assert!(read("junit.xml").contains("<testcase name=\"area/case@posix:3\""));
     assert!(read("index.html").contains("data-timeline=\"0\""));
 }
