@@ -301,6 +301,7 @@ fn said_first(error: &clinker_drivers::Error) -> Outcome {
 }
 
 async fn bounded_memory(bench: Bench) -> Outcome {
+    bench.must_see_device()?;
     /// Chunks that may be on their way: one that is read, one that is sent, and as much again.
     const CHUNKS_MAX: u64 = 4;
     let driver = bench.driver_with(&[(COMPRESSION, "none")]).await?;
