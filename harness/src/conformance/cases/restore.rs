@@ -127,6 +127,7 @@ fn put_beside(bench: &Bench, backup: &Backup, ending: &str) -> Outcome {
 }
 
 async fn flush_each_chunk(bench: Bench) -> Outcome {
+    bench.must_see_device()?;
     let driver = bench.driver().await?;
     let volume = bench.volume(8 * CHUNK + TAIL);
     let backup = bench.full(&*driver, &volume).await?;
