@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 
 use super::bench::{Pace, Setting, play};
@@ -12,7 +13,7 @@ use super::candidate::{Candidate, Kind};
 use super::cases::{self, CaseBody, Scale};
 use super::determinism;
 use crate::catalog::Entry;
-use crate::examine::{Examined, Likeness, examine_as};
+use crate::examine::{Examined, Likeness, examine_as, is_kind};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -172,11 +173,22 @@ impl Suite {
         ours.enumerate().map(move |(number, entry)| self.scenario(entry, preset, number))
     }
 
+    /// Why a scenario cannot be played with this candidate.
+    fn unfit(&self, plan: &Plan) -> Option<String> {
+        let fixture = |step: &Step| matches!(step, Step::Import(import) if import.fixture.is_some());
+        let lacks = !self.candidate.claims("fixtures") && plan.steps.iter().any(|planned| fixture(&planned.step));
+        lacks.then(|| format!("{} does not claim fixtures", self.candidate.name))
+    }
+
     fn scenario(&self, entry: &Entry, preset: &str, number: usize) -> One {
         let plan = match entry.plan(preset, entry.seed()) {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
+        if let Some(why) = self.unfit(&plan) {
+            return skipped(entry, preset, why);
+        }
+        let plan = if self.candidate.kind == Kind::BuiltIn { plan } else { in_any_words(plan) };
         let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
         let Examined { mut result, run, .. } = examine_as(&plan, &self.parts, likeness);
         if let (true, Some(run)) = (self.draws(&result, number), &run) {
@@ -190,6 +202,23 @@ impl Suite {
         };
         One { result, fingerprint }
     }
+}
+
+/// A reason that a scenario expects, without the driver's own words: those of a plug-in are others.
+fn in_any_words(mut plan: Plan) -> Plan {
+    for piece in plan.expect.reason.values_mut() {
+        if let Some((kind, _)) = piece.split_once(": ")
+            && is_kind(kind)
+        {
+            *piece = format!("{kind}: ");
+        }
+    }
+    plan
+}
+
+fn skipped(entry: &Entry, preset: &str, why: String) -> One {
+    let One { result, .. } = broken(entry, preset, why);
+    One { result: RunResult { verdict: Verdict::Skip, ..result }, fingerprint: None }
 }
 
 fn broken(entry: &Entry, preset: &str, why: String) -> One {
