@@ -180,7 +180,7 @@ fn text_can_be_read_in_both_themes() {
     let light = STYLE.split("@media").next().expect("the first theme");
     for (theme, css) in [("light", light), ("dark", DARK)] {
         let colours = colours(css);
-        let mut check = |text: &str, ground: &str, least: f64| {
+        let check = |text: &str, ground: &str, least: f64| {
             let ratio = contrast(colours[text], colours[ground]);
             assert!(ratio >= least, "{theme}: {text} on {ground} has {ratio:.2}");
         };
