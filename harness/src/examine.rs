@@ -113,10 +113,14 @@ fn by_kind(line: &str) -> String {
         // A reason is the last field; quotes within it are escaped.
         let (head, reason) = line.strip_suffix('"')?.split_once('"')?;
         let (kind, _) = reason.split_once(": ")?;
-        let known = serde_json::from_value::<clinker_drivers::Kind>(kind.into()).is_ok();
-        known.then(|| format!("{head}\"{kind}\""))
+        is_kind(kind).then(|| format!("{head}\"{kind}\""))
     };
     reduced().unwrap_or_else(|| line.to_owned())
+}
+
+/// Whether a reason that begins with this word says its kind.
+pub(crate) fn is_kind(word: &str) -> bool {
+    serde_json::from_value::<clinker_drivers::Kind>(word.into()).is_ok()
 }
 
 fn broken(plan: &Plan, error: &RunError) -> Examined {

@@ -37,6 +37,9 @@ pub trait ChunkStore: Send + Sync {
     fn container_for(&self, backup: &Backup) -> Result<String>;
 
     /// The prefix of the backup's object names (`reference/05` §5.2). `now` is the start of the data phase.
+    ///
+    /// It ends with `_backup_<the backup's id>`: a record with another one is not believed, lest it name the objects of
+    /// somebody else's backup.
     fn object_prefix(&self, backup: &Backup, now: Timestamp) -> String;
 
     /// Makes sure that the container exists, creating it if `backup_create_containers` allows.

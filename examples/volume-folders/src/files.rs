@@ -35,39 +35,47 @@ impl Files {
 
     /// Makes sure that the folder is there. A root that is not there is never created: it may be a disk not mounted.
     pub async fn make_folder(&self, name: &str, create: bool) -> Result<()> {
-        let path = self.folder(name);
-        let found = self.fs.metadata(&path).await;
-        match found {
-            Ok(found) if found.is_dir => return Ok(()),
-            Ok(_) => return Err(Error::new(Kind::Conflict, format!("folder {name}: a file has its name"))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && create => {}
-            Err(error) => return Err(failure("find folder", name, error)),
+        self.check_root().await?;
+        let mut above = self.root.clone();
+        for part in name.split('/') {
+            let path = format!("{above}/{part}");
+            match self.fs.metadata(&path).await {
+                Ok(found) if found.is_dir => {}
+                Ok(_) => return Err(Error::new(Kind::Conflict, format!("could not create {name}: a file has its name"))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
+                    let made = self.fs.create_dir_all(&path, FOLDER_MODE).await;
+                    made.map_err(|error| failure("create folder", name, error))?;
+                    self.fs.sync_dir(&above).await.map_err(|error| failure("create folder", name, error))?;
+                }
+                Err(error) => return Err(failure("find folder", name, error)),
+            }
+            above = path;
         }
-        self.fs.metadata(&self.root).await.map_err(|error| failure("find the folder of backups", &self.root, error))?;
-        let made = match self.fs.create_dir_all(&path, FOLDER_MODE).await {
-            Ok(()) => self.fs.sync_dir(&self.root).await,
-            Err(error) => Err(error),
-        };
-        made.map_err(|error| failure("create folder", name, error))
+        Ok(())
+    }
+
+    async fn check_root(&self) -> Result<()> {
+        let found = self.fs.metadata(&self.root).await;
+        found.map(|_| ()).map_err(|error| failure("find the folder of backups", &self.root, error))
     }
 
     /// Names in a folder, sorted; none where there is no such folder.
     pub async fn list(&self, folder: &str) -> Result<Vec<String>> {
         match self.fs.list(&self.folder(folder)).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // An empty answer would say that there is nothing to delete: not where the disk is not mounted.
-                let root = self.fs.metadata(&self.root).await;
-                root.map(|_| Vec::new()).map_err(|error| failure("find the folder of backups", &self.root, error))
-            }
+            // An empty answer says that there is nothing to delete: not where the disk is not mounted.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.check_root().await.map(|()| Vec::new()),
             listed => listed.map_err(|error| failure("list folder", folder, error)),
         }
     }
 
     /// Stores a file: first completely in `incoming`, then under its name.
     pub async fn write(&self, folder: &str, name: &str, body: Bytes) -> Result<()> {
-        self.make_folder(INCOMING, true).await?;
         let partial = format!("{}/{PARTIAL}{name}", self.folder(INCOMING));
-        let written = self.write_through(&partial, folder, name, body).await;
+        let mut written = self.write_through(&partial, folder, name, body.clone()).await;
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            self.make_folder(INCOMING, true).await?;
+            written = self.write_through(&partial, folder, name, body).await;
+        }
         if written.is_err() {
             // Best effort: what stays there goes when the backup is deleted.
             let _ = self.fs.remove_file(&partial).await;

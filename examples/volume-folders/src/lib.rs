@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! <backup_posix_path>/
-//!   volume-<volume id>/                        a container
-//!     20260101T000000Z_<backup id>-00001       an object
+//!   volume-<volume id>/                               a container
+//!     20260101T000000Z_backup_<backup id>-00001       an object
 //!   incoming/
-//!     .tmp-20260101T000000Z_<backup id>-00002  an object that is being written
+//!     .tmp-20260101T000000Z_backup_<backup id>-00002  an object that is being written
 //! ```
 //!
 //! The chunk engine decides what the objects are and what is in them; here is only how one is put, found, read and
@@ -30,6 +30,7 @@ pub struct VolumeFolders {
     files: Files,
     geometry: Geometry,
     host: String,
+    host_bound: bool,
     creates_containers: bool,
 }
 
@@ -43,19 +44,24 @@ impl VolumeFolders {
                 progress_timer: options.backup_enable_progress_timer,
             },
             host: options.host.clone(),
+            host_bound: options.backup_posix_host_bound,
             creates_containers: options.backup_create_containers,
         }
     }
 }
 
-/// A name that is one part of a path: nothing that a user asks for leads out of the repository.
+/// Refuses names of folders and files that lead out of the repository, or into `incoming`.
 fn part_of_path(what: &str, name: &str) -> Result<()> {
-    let sound = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']);
-    if sound && name != INCOMING {
+    if !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']) && name != INCOMING {
         return Ok(());
     }
     let shown = name.escape_debug();
-    Err(Error::new(Kind::InvalidBackup, format!("{what} \"{shown}\" cannot be the name of a folder or file here")))
+    Err(Error::new(Kind::InvalidBackup, format!("{what} \"{shown}\" is not the name of a folder or file here")))
+}
+
+/// A container may be a folder in a folder: whoever asks for one by name may want that.
+fn path(container: &str) -> Result<()> {
+    container.split('/').try_for_each(|part| part_of_path("container", part))
 }
 
 #[async_trait]
@@ -65,7 +71,7 @@ impl ChunkStore for VolumeFolders {
     }
 
     fn host_bound(&self) -> bool {
-        false
+        self.host_bound
     }
 
     fn check_options(&self) -> Result<()> {
@@ -92,21 +98,21 @@ impl ChunkStore for VolumeFolders {
     fn container_for(&self, backup: &Backup) -> Result<String> {
         let asked = backup.container.clone().filter(|asked| !asked.is_empty());
         let container = asked.unwrap_or_else(|| format!("volume-{}", backup.volume_id));
-        part_of_path("container", &container)?;
+        path(&container)?;
         Ok(container)
     }
 
     fn object_prefix(&self, backup: &Backup, now: Timestamp) -> String {
-        format!("{}_{}", now.strftime("%Y%m%dT%H%M%SZ"), backup.id)
+        format!("{}_backup_{}", now.strftime("%Y%m%dT%H%M%SZ"), backup.id)
     }
 
     async fn put_container(&self, _context: &RequestContext, container: &str) -> Result<()> {
-        part_of_path("container", container)?;
+        path(container)?;
         self.files.make_folder(container, self.creates_containers).await
     }
 
     async fn list(&self, _context: &RequestContext, container: &str, prefix: &str) -> Result<Vec<String>> {
-        part_of_path("container", container)?;
+        path(container)?;
         let mut names = self.files.list(container).await?;
         names.retain(|name| name.starts_with(prefix));
         Ok(names)
@@ -120,19 +126,19 @@ impl ChunkStore for VolumeFolders {
         body: Bytes,
         _md5: [u8; 16],
     ) -> Result<()> {
-        part_of_path("container", container)?;
+        path(container)?;
         part_of_path("object", name)?;
         self.files.write(container, name, body).await
     }
 
     async fn get(&self, _context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
-        part_of_path("container", container)?;
+        path(container)?;
         part_of_path("object", name)?;
         self.files.read(container, name).await
     }
 
     async fn delete(&self, _context: &RequestContext, container: &str, name: &str) -> Result<()> {
-        part_of_path("container", container)?;
+        path(container)?;
         part_of_path("object", name)?;
         self.files.remove(container, name).await
     }

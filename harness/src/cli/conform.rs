@@ -15,12 +15,13 @@ use clinker_reports::terminal::Progress;
 use clinker_reports::{annotations, failure, html, junit, markdown, ndjson, terminal};
 
 use super::run::default_jobs;
-use super::{Exit, say, select, tell};
+use super::{Exit, expectations, say, select, tell};
 use crate::adapter::Role;
 use crate::conformance::adapters::Pool;
 use crate::conformance::bench::Pace;
 use crate::conformance::candidate::Candidate;
 use crate::conformance::cases::Scale;
+use crate::conformance::expectations::Stale;
 use crate::conformance::profile;
 use crate::conformance::suite::Suite;
 use crate::loader::presets;
@@ -64,6 +65,10 @@ pub(super) struct Conform {
     /// Cases at a time: one per core, or 8 with an adapter, where plays mostly wait.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    /// Known failures (docs/expectations.md): those that it describes are no failures, and what it no longer describes
+    /// is one.
+    #[arg(long, value_name = "FILE")]
+    expectations: Option<PathBuf>,
     #[command(flatten)]
     reports: Reports,
 }
@@ -114,6 +119,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(15);
 impl Conform {
     pub fn execute(self, folder: Option<&Path>) -> Result<Exit> {
         let selected = self.selected()?;
+        let expected = self.expectations.as_deref().map(expectations::read).transpose()?.unwrap_or_default();
+        let today = expectations::today()?;
         if selected.is_empty() {
             tell(
                 "clinker: nothing ran: no case is of that level, need and id; `clinker list cases` shows what there is",
@@ -128,11 +135,17 @@ impl Conform {
         if self.reports.ndjson {
             say(ndjson::start(Some(&subject), selected.len()).trim_end())?;
         }
-        let played = self.play(&suite, &selected)?;
-        let file = File::of_cases(subject, all_of(played));
+        let known = |result: &mut CaseResult| expected.apply_to(&subject, result, today);
+        let mut cases = all_of(self.play(&suite, &selected, &known)?);
+        let selected = |id: &str| selected.iter().any(|case| case.id == id);
+        let stale = expected.apply(&subject, &mut cases, &selected, today);
+        let file = File::of_cases(subject, cases);
         self.write(&file, &out)?;
         self.show(&file)?;
-        Ok(exit_of(&file.cases))
+        for stale in &stale {
+            tell(&format!("stale expectation: {stale}"));
+        }
+        Ok(exit_of(&file.cases, &stale))
     }
 
     fn default_out(&self) -> PathBuf {
@@ -204,15 +217,24 @@ impl Conform {
         Ok(profile::profile().cases.iter().filter(wanted).collect())
     }
 
-    fn play(&self, suite: &Suite, selected: &[&Case]) -> Result<Vec<CaseResult>> {
+    /// `known` marks failures that are expected.
+    fn play(
+        &self,
+        suite: &Suite,
+        selected: &[&Case],
+        known: &(dyn Fn(&mut CaseResult) -> Vec<Stale> + Sync),
+    ) -> Result<Vec<CaseResult>> {
         let jobs = self.jobs.unwrap_or(if self.adapter.is_some() { 8 } else { default_jobs(Engine::Simnet) });
         let progress = Mutex::new(Progress::new(selected.len()));
         let told: Mutex<Result<()>> = Mutex::new(Ok(()));
         let each = |result: &CaseResult, _: usize| {
+            let mut result = result.clone();
+            known(&mut result);
+            let result = &result;
             let line = progress.lock().expect("no panic while the lock is held").line(&of_case(result));
             tell(&line);
             if matches!(result.verdict, Verdict::Fail | Verdict::Error) && !self.reports.json {
-                tell(&failure::item(&of_case(result)));
+                tell(failure::item(&of_case(result)).trim_end());
             }
             if self.reports.ndjson {
                 let said = say(ndjson::case(result).trim_end());
@@ -273,13 +295,16 @@ pub(super) fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
     profile::profile().cases.iter().map(of).collect()
 }
 
-/// The worst verdict counts; a skip counts for nothing.
-fn exit_of(cases: &[CaseResult]) -> Exit {
-    let any = |verdict: Verdict| cases.iter().any(|case| case.verdict == verdict);
+/// The worst verdict counts; a skip counts for nothing. What a stale expectation speaks of counts as that.
+fn exit_of(cases: &[CaseResult], stale: &[Stale]) -> Exit {
+    let told = |case: &&CaseResult| !stale.iter().any(|stale| stale.case == case.id);
+    let any = |verdict: Verdict| cases.iter().filter(told).any(|case| case.verdict == verdict);
     if any(Verdict::Error) {
         Exit::Internal
     } else if any(Verdict::Fail) || any(Verdict::Golden) {
         Exit::CheckFailed
+    } else if !stale.is_empty() {
+        Exit::ExpectationsStale
     } else if any(Verdict::Pass) || any(Verdict::Xfail) {
         Exit::AllAsExpected
     } else {

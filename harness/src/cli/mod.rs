@@ -4,6 +4,7 @@ mod adapter;
 mod check;
 mod conform;
 mod diff;
+pub(crate) mod expectations;
 mod list;
 mod matrix;
 mod mutants;
@@ -29,6 +30,7 @@ pub enum Exit {
     Usage = 2,
     GoldenDiffers = 3,
     NothingRan = 4,
+    ExpectationsStale = 6,
     Internal = 70,
 }
 
@@ -42,7 +44,7 @@ Start here:
 
 Exit codes:
   0 all as expected    1 a check failed       2 usage or file error    3 golden differs
-  4 nothing ran        70 internal error or nondeterminism
+  4 nothing ran        6 expectations stale   70 internal error or nondeterminism
 
 Every run leaves plan.toml, history.jsonl, result.json, junit.xml and index.html in
 target/clinker/<scenario>@<driver>-<seed>; a failure prints the command that repeats it as its last line.";
@@ -68,6 +70,8 @@ enum Command {
     Run(run::Run),
     /// Play the conformance suite for a driver.
     Conform(conform::Conform),
+    /// Check or rewrite a file of known failures.
+    Expectations(expectations::Command),
     /// List scenarios, drivers, or checks.
     List(list::List),
     /// Judge a recorded history again.
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run(command) => command.execute(folder),
         Command::Conform(command) => command.execute(folder),
+        Command::Expectations(command) => command.execute(),
         Command::List(command) => command.execute(folder),
         Command::Check(command) => command.execute(),
         Command::Replay(command) => command.execute(folder),

@@ -126,6 +126,11 @@ impl Expectations {
         if problems.is_empty() { Ok(read) } else { Err(failed(problems)) }
     }
 
+    /// Entries whose last day was before `today`.
+    pub fn expired(&self, today: Date) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.expiry().is_some_and(|last| today > last))
+    }
+
     fn problems(&self, document: &Document<'_>, index: usize) -> Vec<Problem> {
         let entry = &self.entries[index];
         let mut problems = Vec::new();

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, CaseBody, Scale};
+use super::determinism;
 use crate::catalog::Entry;
-use crate::examine::{Examined, Likeness, examine_as};
+use crate::examine::{Examined, Likeness, examine_as, is_kind};
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -110,7 +112,7 @@ impl Suite {
 
     /// The plays of a case, each played when it is asked for.
     fn each_play<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
-        self.bodies(case).chain(self.scenarios(case))
+        self.bodies(case).chain(self.determinism(case)).chain(self.scenarios(case))
     }
 
     fn bodies<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
@@ -124,16 +126,32 @@ impl Suite {
         plays.map(|(number, (body, variant, seed))| self.body(case, body, variant, seed, number))
     }
 
-    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
-        let setting = Setting {
+    /// The two cases about the harness itself, which are about plays of other cases.
+    fn determinism<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        let twice = if case.id == "B-DET-001" { determinism::bodies(&self.candidate) } else { Vec::new() };
+        let other = (case.id == "B-DET-002").then(|| self.setting(&case.id, None, String::new(), self.seed));
+        let twice = twice.into_iter().map(|(body, variant)| {
+            let setting = self.setting(body.id, body.page, variant, self.seed);
+            determinism::twice(&setting, &case.rule, body)
+        });
+        let other = other.into_iter().map(|setting| determinism::in_two_processes(&setting, &case.rule));
+        twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint })
+    }
+
+    fn setting(&self, case: &str, page: Option<usize>, variant: String, seed: u64) -> Setting {
+        Setting {
             candidate: self.candidate.clone(),
             parts: self.parts.clone(),
-            case: case.id.clone(),
+            case: case.to_owned(),
             variant,
             seed,
             pace: self.pace,
-            page: body.page,
-        };
+            page,
+        }
+    }
+
+    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
+        let setting = self.setting(&case.id, body.page, variant, seed);
         let mut played = play(&setting, &case.rule, body.body);
         if let (true, Some(history)) = (self.draws(&played.result, number), &played.history) {
             played.result.timeline = Some(timeline::of(history, &played.result.findings));
@@ -155,11 +173,22 @@ impl Suite {
         ours.enumerate().map(move |(number, entry)| self.scenario(entry, preset, number))
     }
 
+    /// Why a scenario cannot be played with this candidate.
+    fn unfit(&self, plan: &Plan) -> Option<String> {
+        let fixture = |step: &Step| matches!(step, Step::Import(import) if import.fixture.is_some());
+        let lacks = !self.candidate.claims("fixtures") && plan.steps.iter().any(|planned| fixture(&planned.step));
+        lacks.then(|| format!("{} does not claim fixtures", self.candidate.name))
+    }
+
     fn scenario(&self, entry: &Entry, preset: &str, number: usize) -> One {
         let plan = match entry.plan(preset, entry.seed()) {
             Ok(plan) => plan,
             Err(error) => return broken(entry, preset, format!("{error:#}")),
         };
+        if let Some(why) = self.unfit(&plan) {
+            return skipped(entry, preset, why);
+        }
+        let plan = if self.candidate.kind == Kind::BuiltIn { plan } else { in_any_words(plan) };
         let likeness = if self.candidate.kind == Kind::BuiltIn { Likeness::Exact } else { Likeness::Kinds };
         let Examined { mut result, run, .. } = examine_as(&plan, &self.parts, likeness);
         if let (true, Some(run)) = (self.draws(&result, number), &run) {
@@ -173,6 +202,23 @@ impl Suite {
         };
         One { result, fingerprint }
     }
+}
+
+/// A reason that a scenario expects, without the driver's own words: those of a plug-in are others.
+fn in_any_words(mut plan: Plan) -> Plan {
+    for piece in plan.expect.reason.values_mut() {
+        if let Some((kind, _)) = piece.split_once(": ")
+            && is_kind(kind)
+        {
+            *piece = format!("{kind}: ");
+        }
+    }
+    plan
+}
+
+fn skipped(entry: &Entry, preset: &str, why: String) -> One {
+    let One { result, .. } = broken(entry, preset, why);
+    One { result: RunResult { verdict: Verdict::Skip, ..result }, fingerprint: None }
 }
 
 fn broken(entry: &Entry, preset: &str, why: String) -> One {

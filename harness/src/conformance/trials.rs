@@ -7,17 +7,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use clinker_model::conformance::{Case, CaseResult};
+use clinker_model::conformance::{Case, CaseResult, Subject};
 use clinker_model::verdict::Verdict;
 use clinker_reports::{failure, item, json};
+use jiff::civil::Date;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use super::bench::Pace;
 use super::candidate::Candidate;
 use super::cases::Scale;
+use super::expectations::Expectations;
 use super::profile::profile;
 use super::suite::Suite;
 use crate::catalog;
+use crate::cli::expectations;
 
 /// Nothing was played: design §7.
 const NOTHING_RAN: u8 = 4;
@@ -25,10 +28,11 @@ const USAGE: u8 = 2;
 
 const OWN_HELP: &str = "\
 Options of the suite, besides those of every test program:
-  --seed N         the first seed of each play (17)
-  --seeds N        plays of each body under so many seeds (1)
-  --full           every place at which a fault can strike, not only the first, the middle and the last
-  --result FILE    leave a result.json, from which reports and expectations are made
+  --seed N             the first seed of each play (17)
+  --seeds N            plays of each body under so many seeds (1)
+  --full               every place at which a fault can strike, not only the first, the middle and the last
+  --expectations FILE  known failures, which do not fail
+  --result FILE        leave a result.json, from which reports and expectations are made
 ";
 
 /// Options that libtest does not have.
@@ -37,13 +41,30 @@ struct Own {
     seed: u64,
     seeds: u64,
     full: bool,
+    expectations: Option<PathBuf>,
     result: Option<PathBuf>,
+}
+
+/// What every trial of a program shares.
+struct Stage {
+    suite: Suite,
+    subject: Subject,
+    expected: Option<(Expectations, Date)>,
+    results: Mutex<Vec<CaseResult>>,
 }
 
 /// Plays the profile's cases for a candidate as the arguments of the program say. The exit code is 0 if none failed, 101
 /// if one did, 4 if nothing was played (only skipped cases, or none at all), 2 on wrong arguments.
 pub fn main(candidate: Candidate) -> ExitCode {
     run(candidate, std::env::args_os())
+}
+
+/// As [`main`], with a file of known failures; its path is relative to the crate's folder, in which cargo runs tests.
+pub fn main_expecting(candidate: Candidate, file: impl Into<OsString>) -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    // Before the user's, of which the last one counts.
+    arguments.splice(1..1, ["--expectations".into(), file.into()]);
+    run(candidate, arguments)
 }
 
 /// As [`main`], with these arguments, of which the first is the program's name.
@@ -59,10 +80,10 @@ pub fn run(candidate: Candidate, arguments: impl IntoIterator<Item = OsString>) 
         complain(OWN_HELP);
     }
     let arguments = Arguments::from_iter(rest);
-    match suite(candidate, &own) {
-        Ok(suite) => play(suite, &own, &arguments),
+    match stage(candidate, &own) {
+        Ok(stage) => play(&Arc::new(stage), &own, &arguments),
         Err(why) => {
-            complain(&why);
+            complain(&format!("{why:#}"));
             ExitCode::from(USAGE)
         }
     }
@@ -70,7 +91,7 @@ pub fn run(candidate: Candidate, arguments: impl IntoIterator<Item = OsString>) 
 
 /// Takes the suite's own options out of the arguments.
 fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsString>), String> {
-    let mut own = Own { seed: 17, seeds: 1, full: false, result: None };
+    let mut own = Own { seed: 17, seeds: 1, full: false, expectations: None, result: None };
     let mut rest = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -83,7 +104,7 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
             own.full = true;
             continue;
         }
-        if !["--seed", "--seeds", "--result"].contains(&name) {
+        if !["--seed", "--seeds", "--expectations", "--result"].contains(&name) {
             rest.push(argument);
             continue;
         }
@@ -95,37 +116,42 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
         match name {
             "--seed" => own.seed = number(0)?,
             "--seeds" => own.seeds = number(1)?,
+            "--expectations" => own.expectations = Some(PathBuf::from(value)),
             _ => own.result = Some(PathBuf::from(value)),
         }
     }
     Ok((own, rest))
 }
 
-fn suite(candidate: Candidate, own: &Own) -> Result<Suite, String> {
-    clinker_world::require_tokio_unstable().map_err(|error| error.to_string())?;
-    Ok(Suite {
+fn stage(candidate: Candidate, own: &Own) -> anyhow::Result<Stage> {
+    clinker_world::require_tokio_unstable()?;
+    let expected = match &own.expectations {
+        Some(file) => Some((expectations::read(file)?, expectations::today()?)),
+        None => None,
+    };
+    let subject = candidate.subject(&profile().version);
+    let suite = Suite {
         parts: candidate.parts(),
         candidate,
-        entries: catalog::embedded().map_err(|error| format!("{error:#}"))?,
+        entries: catalog::embedded()?,
         scale: if own.full { Scale::Full } else { Scale::Gate },
         seeds: own.seeds,
         seed: own.seed,
         pace: Pace::Virtual,
         pictures: own.result.is_some(),
-    })
+    };
+    Ok(Stage { suite, subject, expected, results: Mutex::default() })
 }
 
-fn play(suite: Suite, own: &Own, arguments: &Arguments) -> ExitCode {
-    let suite = Arc::new(suite);
-    let results: Arc<Mutex<Vec<CaseResult>>> = Arc::default();
-    let trials = profile().cases.iter().map(|case| trial(&suite, case, &results)).collect();
+fn play(stage: &Arc<Stage>, own: &Own, arguments: &Arguments) -> ExitCode {
+    let trials = profile().cases.iter().map(|case| trial(stage, case)).collect();
     let conclusion = libtest_mimic::run(arguments, trials);
     if arguments.list {
         return ExitCode::SUCCESS;
     }
-    let results = all_of(std::mem::take(&mut *results.lock().expect("no panic while the lock is held")));
+    let results = all_of(std::mem::take(&mut *stage.results.lock().expect("no panic while the lock is held")));
     if let Some(file) = &own.result {
-        let text = json::text(&json::File::of_cases(suite.candidate.subject(&profile().version), results));
+        let text = json::text(&json::File::of_cases(stage.subject.clone(), results));
         if let Err(error) = std::fs::write(file, text) {
             complain(&format!("write {}: {error}", file.display()));
             return ExitCode::from(USAGE);
@@ -138,12 +164,17 @@ fn play(suite: Suite, own: &Own, arguments: &Arguments) -> ExitCode {
     conclusion.exit_code()
 }
 
-fn trial(suite: &Arc<Suite>, case: &'static Case, results: &Arc<Mutex<Vec<CaseResult>>>) -> Trial {
-    let (suite, results) = (Arc::clone(suite), Arc::clone(results));
+fn trial(stage: &Arc<Stage>, case: &'static Case) -> Trial {
+    let stage = Arc::clone(stage);
     Trial::ignorable_test(format!("{} {}", case.id, case.slug), move || {
-        let result = suite.case(case);
-        let ended = ended(&result);
-        results.lock().expect("no panic while the lock is held").push(result);
+        let mut result = stage.suite.case(case);
+        let expected = stage.expected.as_ref();
+        let stale = expected.map(|(expected, today)| expected.apply_to(&stage.subject, &mut result, *today));
+        let ended = match stale.unwrap_or_default().first() {
+            Some(stale) => Err(format!("stale expectation: {stale}").into()),
+            None => ended(&result),
+        };
+        stage.results.lock().expect("no panic while the lock is held").push(result);
         ended
     })
 }
@@ -167,4 +198,33 @@ fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
 
 fn complain(text: &str) {
     eprintln!("{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(arguments: &[&str]) -> Result<(Own, Vec<OsString>), String> {
+        own(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn own_options_are_taken_out_and_the_others_left_to_libtest() {
+        let (own, rest) = taken(&["suite", "B-INT", "--seed", "3", "--exact", "--seeds=5", "--full"]).expect("valid");
+        assert_eq!((own.seed, own.seeds, own.full, own.result), (3, 5, true, None));
+        assert_eq!(rest, ["suite", "B-INT", "--exact"]);
+        let (own, _) = taken(&["suite", "--expectations", "a", "--expectations=b", "--result", "r"]).expect("valid");
+        assert_eq!((own.expectations, own.result), (Some("b".into()), Some("r".into())));
+    }
+
+    #[test]
+    fn a_wrong_value_says_what_would_be_right() {
+        for (arguments, expected) in [
+            (&["suite", "--seed"][..], "--seed: a value is missing"),
+            (&["suite", "--seeds", "0"], "--seeds: found \"0\", expected a whole number from 1 on"),
+            (&["suite", "--seed=x"], "--seed: found \"x\", expected a whole number from 0 on"),
+        ] {
+            assert_eq!(taken(arguments).expect_err(expected), expected);
+        }
+    }
 }

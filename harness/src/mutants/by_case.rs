@@ -120,3 +120,11 @@ pub fn is_for_any(case: &Case, drivers: &[&str]) -> bool {
         .filter_map(|driver| Candidate::built_in(driver))
         .any(|candidate| candidate.lacks(&case.needs).is_none())
 }
+
+/// Case, mutant and driver of each kill that is known: `clinker mutants --cases` finds them, a test repeats them.
+pub fn known() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    include_str!("killers.txt").lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.next()?, words.next()?))
+    })
+}

@@ -40,6 +40,22 @@ fn every_item_is_there_with_what_is_known_of_it() {
 }
 
 #[test]
+fn what_a_case_has_said_its_plays_do_not_repeat() {
+    let mut case = cases().remove(1);
+    case.rule = "a `code` and <b>".to_owned();
+    case.plays.remove(0);
+    case.plays[0].findings[0].violations[0].rule.clone_from(&case.rule);
+    case.plays[0].replay.clone_from(&case.replay);
+    let page = page(&File::of_cases(subject(), vec![case]));
+    for once in
+        ["<dd>a <code>code</code> and &lt;b&gt;</dd>", "<span class=\"reason\">attempts</span>", "--case B-INIT-004"]
+    {
+        assert_eq!(page.matches(once).count(), 1, "{once}");
+    }
+    assert!(!page.contains("<h4>"));
+}
+
+#[test]
 fn timelines_are_embedded_once_and_found_by_number() {
     let page = page(&full());
     assert!(page.contains("data-timeline=\"0\"") && !page.contains("data-timeline=\"1\""));

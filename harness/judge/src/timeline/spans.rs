@@ -107,12 +107,26 @@ fn attempts(drawing: &mut Drawing<'_>) {
                 Some((_, End::CutOff)) => (format!("{name}, cut off"), Tone::Bad),
                 None => (name, Tone::Neutral),
             };
+            // A bench may set a driver up and go on without a check.
+            let set_up = probe.end.is_none().then(|| set_up_alone(&history.records, &host, probe.start_ns)).flatten();
+            let (until, tone) = set_up.map_or((probe.end_ns(), tone), |ended| (Some(ended), Tone::Good));
             if probe.kind == Kind::Attempt && probe.succeeded() {
                 number = 0;
             }
-            drawing.span(&host, SpanKind::Attempt, &label, (probe.start_ns, probe.end_ns()), tone);
+            drawing.span(&host, SpanKind::Attempt, &label, (probe.start_ns, until), tone);
         }
     }
+}
+
+/// When `do_setup` ended well, if the driver's next call was no check.
+fn set_up_alone(records: &[Record], host: &str, start_ns: u64) -> Option<u64> {
+    let calls = records.iter().filter(|record| record.t_ns >= start_ns && record.host == host);
+    let mut calls = calls.filter_map(|record| match &record.entry {
+        Entry::Driver { phase, method, .. } => Some((record.t_ns, *phase, method.as_str())),
+        _ => None,
+    });
+    let ended = calls.find(|(_, phase, method)| *method == "do_setup" && *phase == Phase::Ok)?.0;
+    calls.next().is_some_and(|(_, _, method)| !is_set_up(method)).then_some(ended)
 }
 
 /// Why a call of the driver of `host` failed at `t_ns`.

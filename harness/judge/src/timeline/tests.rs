@@ -94,6 +94,13 @@ fn attempts_are_counted_anew_after_a_success_and_in_a_new_life() {
     );
 }
 
+#[test]
+fn a_set_up_without_a_check_ends_where_it_ended() {
+    let script = script().call("do_setup", 5, Ok).record(HOST, call(Invoke, 7, "backup"));
+    let script = script.at(9_000).record(HOST, call(Ok, 7, "backup"));
+    check(&script, HOST, &["+ attempt 0..0.005 attempt 1", "+ operation 0.005..9 backup backup#1"]);
+}
+
 fn step(phase: clinker_model::history::Phase, step: usize, op: &str) -> Entry {
     let value = json!({ op: { "volume": "vol-1", "as": "first" } });
     let failure = (phase == Fail).then(|| clinker_model::history::Failure {

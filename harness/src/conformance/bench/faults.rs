@@ -161,7 +161,9 @@ impl Bench {
         if self.on_disk() {
             let fault = self.declare("eio");
             let error = if status == 403 { io::ErrorKind::PermissionDenied } else { io::ErrorKind::Other };
-            self.shared.failing.begin(fault.id, which.call, which.about, which.nth, which.times, error);
+            // A directory is listed, and a driver's directories need not tell of which backup they are.
+            let about = if which.call == Call::List { "" } else { which.about };
+            self.shared.failing.begin(fault.id, which.call, about, which.nth, which.times, error);
             return Ok(fault);
         }
         self.status(which, status, None).await

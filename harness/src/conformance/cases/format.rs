@@ -7,20 +7,13 @@ use clinker_drivers::{Backup, Kind};
 use super::{Bench, CaseBody, Scale, case};
 use crate::conformance::bench::device::{Volume, random};
 use crate::conformance::bench::{Call, End, Order, Which, untouched};
-use crate::conformance::candidate::Kind as Of;
 use crate::conformance::outcome::{Outcome, Stop, ensure, equal, fixture, refused};
 use crate::loader::presets::{BLOCK, CHUNK};
 
 pub(super) static CASES: &[CaseBody] = &[
     case("B-CHK-001", |bench| Box::pin(compressors(bench))),
     case("B-CHK-002", |bench| Box::pin(ineffective_compression(bench))),
-    CaseBody {
-        variants: |candidate, scale| {
-            let many = scale == Scale::Full && candidate.kind != Of::Adapter;
-            if many { vec!["renamed".to_owned(), "written".to_owned()] } else { vec!["renamed".to_owned()] }
-        },
-        ..case("B-CHK-003", |bench| Box::pin(names(bench)))
-    },
+    case("B-CHK-003", |bench| Box::pin(names(bench))),
     case("B-CHK-006", |bench| Box::pin(block_divides_chunk(bench))),
     CaseBody { variants: |_, scale| ends(scale), ..case("B-CHK-007", |bench| Box::pin(metadata_written_last(bench))) },
     case("B-CHK-008", |bench| Box::pin(object_count(bench))),
@@ -98,9 +91,6 @@ fn names_of(backup: &Backup, objects: u64) -> Vec<String> {
 }
 
 async fn names(bench: Bench) -> Outcome {
-    if bench.variant() == "written" {
-        return many_names(bench).await;
-    }
     let driver = bench.driver().await?;
     let volume = bench.volume(3 * CHUNK + TAIL);
     let backup = bench.full(&*driver, &volume).await?;
@@ -138,21 +128,6 @@ fn renumbered(bench: &Bench, backup: &Backup) -> Outcome<Backup> {
     let hashes = fixture(String::from_utf8(bench.object(container, &format!("{prefix}_sha256file"))?))?;
     bench.put_object(container, &rename(&format!("{prefix}_sha256file")), rename(&hashes).as_bytes())?;
     Ok(Backup { id: id.clone(), service_metadata: Some(rename(&prefix)), ..backup.clone() })
-}
-
-/// More objects than five digits count, written by the driver itself: a byte in each.
-async fn many_names(bench: Bench) -> Outcome {
-    const OBJECTS: u64 = 100_001;
-    let preset = bench.candidate().preset;
-    let driver = bench.driver_with(&[(preset.chunk_option, "1"), (preset.block_option, "1")]).await?;
-    let volume = bench.volume(OBJECTS);
-    let backup = bench.full(&*driver, &volume).await?;
-    let mut stored = bench.objects_of(&backup.id);
-    stored.sort();
-    ensure(stored == names_of(&backup, OBJECTS), "objects have other names", "-00001 to -100001", || {
-        format!("{} names, others", stored.len())
-    })?;
-    bench.restores_to(&*driver, &[&backup], &Volume::zeros(OBJECTS), false, &volume.bytes()).await.map(drop)
 }
 
 async fn block_divides_chunk(bench: Bench) -> Outcome {

@@ -10,7 +10,9 @@ mod volumes;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::run::Parts;
+use clinker_env::{Env, real};
+
+use crate::run::{Parts, wrap_env};
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl Twist {
             Some("driver") => driver::plant(*self, parts),
             Some("control" | "device") => controls::plant(*self, parts),
             Some("bus") => bus::plant(*self, parts),
+            Some("env") => parts.env = wrap_env(|env| Env { rng: real::env().rng, ..env }),
             Some("db") => bus::plant_in_db(*self, parts),
             _ => volumes::plant(*self, parts),
         }
@@ -150,6 +153,8 @@ pub fn all() -> Vec<Twist> {
         ("db.op_finish", &[How::Refuse, How::Delay]),
         ("db.cleanup_list", &[How::Refuse]),
         ("db.cleanup_one", &[How::Refuse]),
+        // Random bytes of the machine in place of the seed's.
+        ("env.rng", &[How::Alter]),
     ];
     let whole = twists.iter().flat_map(|(call, hows)| hows.iter().map(|how| Twist { call, how: *how, nth: 0 }));
     let third =
