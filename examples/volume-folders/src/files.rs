@@ -41,7 +41,9 @@ impl Files {
             let path = format!("{above}/{part}");
             match self.fs.metadata(&path).await {
                 Ok(found) if found.is_dir => {}
-                Ok(_) => return Err(Error::new(Kind::Conflict, format!("could not create {name}: a file has its name"))),
+                Ok(_) => {
+                    return Err(Error::new(Kind::Conflict, format!("could not create {name}: a file has its name")));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound && create => {
                     let made = self.fs.create_dir_all(&path, FOLDER_MODE).await;
                     made.map_err(|error| failure("create folder", name, error))?;

@@ -9,8 +9,7 @@ use volume_folders::VolumeFolders;
 
 fn main() -> ExitCode {
     // It lives on a disk, as the built-in `posix` does: the suite gives it that world, with all the faults a disk has.
-    let candidate = Candidate::store("volume-folders", "posix", |options, env| {
-        Ok(Arc::new(VolumeFolders::new(options, env)))
-    });
+    let candidate =
+        Candidate::store("volume-folders", "posix", |options, env| Ok(Arc::new(VolumeFolders::new(options, env))));
     trials::main(candidate)
 }

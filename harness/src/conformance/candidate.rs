@@ -6,12 +6,13 @@ use std::sync::Arc;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, Capabilities, Error, Options};
 use clinker_env::Env;
+use clinker_model::Journal;
 use clinker_model::conformance::Subject;
 
 use super::adapters::Pool;
 use crate::adapter::Role;
 use crate::loader::presets::{self, Preset};
-use crate::run::{Made, Parts};
+use crate::run::{Made, Parts, Server, ServerMaker};
 
 /// A driver with what it claims to be able to do, and the world it lives in.
 #[derive(Clone)]
@@ -24,6 +25,8 @@ pub struct Candidate {
     pub roles: BTreeSet<String>,
     pub claims: BTreeSet<String>,
     pub made: Made,
+    /// A server of its own, in place of the preset's.
+    pub server: Option<ServerMaker>,
     /// The processes behind it, if it is an adapter.
     pub adapter: Option<Arc<Pool>>,
 }
@@ -72,6 +75,7 @@ impl Candidate {
             roles: texts(&["store", "driver", "manager", "service"]),
             claims,
             made: Made::Registry,
+            server: None,
             adapter: None,
         })
     }
@@ -111,6 +115,20 @@ impl Candidate {
         Candidate { name: name.to_owned(), kind: Kind::PlugIn, claims, made, ..built_in }
     }
 
+    /// Puts a server of your own on the host of the preset's back end (`swift` or `s3`; your driver connects to that name
+    /// through [`Env::net`]), for a store that speaks a protocol of its own. Its ledger has the engine's containers and names.
+    ///
+    /// # Panics
+    /// The preset's back end is a disk.
+    pub fn with_server<F>(mut self, make: F) -> Candidate
+    where
+        F: Fn(Arc<dyn Journal>) -> Arc<dyn Server> + Send + Sync + 'static,
+    {
+        assert!(self.preset.store != "store", "{} lives on a disk: take the world of swift or s3", self.preset.name);
+        self.server = Some(Arc::new(make));
+        self
+    }
+
     /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …
     pub fn claiming(mut self, capabilities: &[&str]) -> Candidate {
         self.claims.extend(texts(capabilities));
@@ -140,7 +158,7 @@ impl Candidate {
 
     /// The service's parts with this driver among them.
     pub fn parts(&self) -> Parts {
-        Parts { made: self.made.clone(), ..Parts::default() }
+        Parts { made: self.made.clone(), server: self.server.clone(), ..Parts::default() }
     }
 
     pub fn subject(&self, profile: &str) -> Subject {

@@ -7,6 +7,7 @@ use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
+use clinker_world::run_isolated;
 
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
@@ -71,10 +72,14 @@ impl Suite {
         let mut result = CaseResult::of(case);
         match self.candidate.lacks(&case.needs) {
             Some(why) => result.reason = Some(why),
-            None => {
-                let plays = self.plays(case);
-                conclude(&mut result, case, plays, &self.candidate);
-            }
+            // A panic anywhere is this case's trouble and no other's.
+            None => match run_isolated(&case.id, || self.plays(case)) {
+                Ok(plays) => conclude(&mut result, case, plays, &self.candidate),
+                Err(error) => {
+                    result.verdict = Verdict::Error;
+                    result.reason = Some(error.to_string());
+                }
+            },
         }
         result.replay = self.replay(&result);
         result.wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -21,6 +21,7 @@ mod workload;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use clinker_drivers::chunked::decisions::EngineDecisions;
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, Error, Options, chunked};
@@ -37,7 +38,7 @@ use clinker_manager::volumes::Volumes;
 use clinker_model::history::Header;
 use clinker_model::plan::{Engine, Plan};
 use clinker_model::verdict::FaultResult;
-use clinker_model::{FaultId, History};
+use clinker_model::{FaultId, FaultTarget, History, Journal};
 use clinker_world::trace::Trace;
 use clinker_world::{
     Passed, RealWorld, Schedule, SimnetWorld, Tracing, TurmoilWorld, World, WorldConfig, WorldError,
@@ -66,6 +67,8 @@ pub struct Parts {
     pub engine: Arc<dyn EngineDecisions>,
     /// What makes the driver.
     pub made: Made,
+    /// What the back end's host runs instead of the preset's server.
+    pub server: Option<ServerMaker>,
     /// Wraps the object store's port.
     pub store: Wrap<dyn ChunkStore>,
     /// Wraps the driver's port, outside of the recorder.
@@ -89,6 +92,16 @@ pub type StoreMaker = Arc<dyn Fn(&Options, &Env) -> Result<Arc<dyn ChunkStore>, 
 /// Makes a driver from options.
 pub type DriverMaker = Arc<dyn Fn(&Options, &Env) -> Result<Arc<dyn BackupDriver>, Error> + Send + Sync>;
 
+/// A server of somebody else's: what runs on the back end's host, a target of the vocabulary's faults, and a ledger.
+#[async_trait(?Send)]
+pub trait Server: FaultTarget {
+    /// Serves until the host ends; called again when it is started anew. What outlives it is in `self`.
+    async fn serve(self: Arc<Self>, env: Env) -> std::io::Result<()>;
+}
+
+/// Makes a server for one run; the journal is told of every fault that it has, and of its bites.
+pub type ServerMaker = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Server> + Send + Sync>;
+
 /// Where the driver comes from.
 #[derive(Clone)]
 pub enum Made {
@@ -108,6 +121,7 @@ impl Default for Parts {
             placement: Arc::new(placement::Production),
             engine: Arc::new(chunked::decisions::Production),
             made: Made::Registry,
+            server: None,
             store: Arc::new(|store| store),
             driver: Arc::new(|driver| driver),
             volumes: Arc::new(|volumes| volumes),

@@ -106,7 +106,10 @@ impl Scene {
                 scene.put_fixtures(disk).map_err(RunError::Fixture)?;
             }
         } else {
-            let servers = servers::add_all(world, &scene.plan.driver, &scene.journal, servers::Particulars::default())?;
+            let servers = match &parts.server {
+                Some(own) => servers::add_own(world, scene.back_end, own, &scene.journal)?,
+                None => servers::add_all(world, &scene.plan.driver, &scene.journal, servers::Particulars::default())?,
+            };
             scene.targets.extend(servers.targets);
             tokens = servers.client_tokens;
         }

@@ -11,8 +11,8 @@ use clinker_fakes::{KeystoneConfig, KeystoneFake, S3Config, S3Fake, SwiftConfig,
 use clinker_model::FaultTarget;
 use clinker_world::{BoxError, SimJournal, World};
 
-use super::RunError;
 use super::scene::{PROJECT, add};
+use super::{RunError, ServerMaker};
 use crate::loader::presets;
 
 /// What a world has of them.
@@ -34,7 +34,6 @@ pub(crate) struct Particulars {
 }
 
 /// Adds the hosts of that preset's servers; one whose store is a disk has none.
-///
 pub(crate) fn add_all(
     world: &mut dyn World,
     driver: &str,
@@ -46,6 +45,22 @@ pub(crate) fn add_all(
         Some("s3") => add_s3(world, journal, particulars),
         _ => Ok(Servers::default()),
     }
+}
+
+/// Adds a server of somebody else's in place of a preset's.
+pub(crate) fn add_own(
+    world: &mut dyn World,
+    host: &str,
+    make: &ServerMaker,
+    journal: &Arc<SimJournal>,
+) -> Result<Servers, RunError> {
+    let server = make(journal.clone());
+    let target = Arc::clone(&server) as Arc<dyn FaultTarget>;
+    add(world, host, move |env| {
+        let server = Arc::clone(&server);
+        async move { server.serve(env).await.map_err(BoxError::from) }
+    })?;
+    Ok(Servers { targets: BTreeMap::from([(host.to_owned(), target)]), client_tokens: None })
 }
 
 /// Every secret that a server accepts, whatever the scenario's options say.

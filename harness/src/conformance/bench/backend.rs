@@ -57,7 +57,10 @@ impl Backend {
         }
         let journal = world.journal();
         let particulars = Particulars { page, called_by_strangers: strangers };
-        let servers = servers::add_all(world, preset.name, &journal, particulars)?;
+        let servers = match &candidate.server {
+            Some(own) => servers::add_own(world, preset.store, own, &journal)?,
+            None => servers::add_all(world, preset.name, &journal, particulars)?,
+        };
         backend.targets = servers.targets;
         backend.client_tokens = servers.client_tokens;
         Ok(backend)

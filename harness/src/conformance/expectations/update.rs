@@ -55,28 +55,21 @@ pub fn update(text: &str, subject: &Subject, results: &[CaseResult]) -> Result<(
     if let Some(tables) = document.entry("expect").or_insert(empty).as_array_of_tables_mut() {
         let mut index = 0;
         while let Some(table) = tables.get_mut(index) {
-            let lead = std::mem::take(&mut orphaned);
-            if !lead.is_empty() {
-                prepend(table, &lead);
-            }
             let case = table.get("case").and_then(Item::as_str).unwrap_or_default().to_owned();
             let result = results.iter().find(|result| result.id == case);
-            let Some(result) = result.filter(|_| condition(table).holds(subject)) else {
+            let result = result.filter(|_| condition(table).holds(subject));
+            let change = result.and_then(|result| rewrite(table, result));
+            known.extend(result.map(|result| result.id.clone()));
+            if matches!(change, Some(Change::Removed(_))) {
+                if index == 0 && orphaned.is_empty() {
+                    orphaned = heading(table);
+                }
+                tables.remove(index);
+            } else {
+                prepend(table, &std::mem::take(&mut orphaned));
                 index += 1;
-                continue;
-            };
-            known.push(case.clone());
-            match rewrite(table, result) {
-                Some(Change::Removed(case)) => {
-                    orphaned = heading(table, index == 0);
-                    tables.remove(index);
-                    changes.push(Change::Removed(case));
-                }
-                change => {
-                    changes.extend(change);
-                    index += 1;
-                }
             }
+            changes.extend(change);
         }
         let by_driver = tables.iter().any(|table| condition(table).driver.is_some());
         let new = results.iter().filter(|result| is_failure(result) && !known.contains(&result.id));
@@ -143,14 +136,16 @@ fn condition(table: &Table) -> Condition {
     Condition { driver: of("driver"), kind: of("kind"), capability: of("capability"), role: of("role") }
 }
 
-/// What stands above an entry that goes, as far as it is not about that entry: at the top of a file, all but the last block.
-fn heading(table: &Table, first: bool) -> String {
+/// What stands above the first entry and is not about it: all but the last block.
+fn heading(table: &Table) -> String {
     let above = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default();
-    let end = above.trim_end().rfind("\n\n").map(|at| at + 1);
-    if first { end.map(|end| above[..end].to_owned()).unwrap_or_default() } else { String::new() }
+    above.trim_end().rfind("\n\n").map(|at| above[..=at].to_owned()).unwrap_or_default()
 }
 
 fn prepend(table: &mut Table, text: &str) {
+    if text.is_empty() {
+        return;
+    }
     let above = table.decor().prefix().and_then(|prefix| prefix.as_str()).unwrap_or_default().to_owned();
     table.decor_mut().set_prefix(format!("{text}{above}"));
 }
