@@ -54,6 +54,21 @@ fn volumes_of_every_awkward_size_restore() {
     });
 }
 
+/// Found by B-INC-005: a parent's objects that reach beyond the device made the whole chain unusable.
+#[test]
+fn a_volume_that_has_become_smaller_restores_to_its_own_size() {
+    run(async {
+        for len in [3 * CHUNK, 2 * CHUNK + BLOCK, 2 * CHUNK + 7, CHUNK - 1, 1] {
+            let data = noise(4 * CHUNK as usize + 100, len);
+            let smaller = data[..len as usize].to_vec();
+            let mut edited = smaller.clone();
+            *edited.first_mut().unwrap() ^= 1;
+            let store = MemoryStore::shared(CHUNK, BLOCK);
+            check_every_link(&driver(&store, &options("zlib")), &[data, smaller.clone(), smaller, edited]).await;
+        }
+    });
+}
+
 #[test]
 fn an_increment_stores_one_object_per_run_of_changed_blocks_within_a_chunk() {
     run(async {

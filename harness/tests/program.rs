@@ -1,5 +1,8 @@
 //! The program as its users meet it: exit codes, errors that point at the field, files it leaves, replay.
 
+#[path = "program/reports.rs"]
+mod reports;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -143,7 +146,7 @@ fn a_run_leaves_its_files_and_they_can_be_judged_and_replayed() {
     let place = Place::new("files", "area/case", HEALTHY);
     assert_eq!(place.clinker(&["run", "--seed", "3"]).status.code(), Some(0));
     let folder = "target/clinker/area/case@posix-3";
-    for file in ["plan.toml", "history.jsonl", "result.json"] {
+    for file in ["plan.toml", "history.jsonl", "result.json", "junit.xml", "index.html"] {
         assert!(place.0.join(folder).join(file).is_file(), "{file}");
     }
     let judged = place.clinker(&["check", &format!("{folder}/history.jsonl")]);

@@ -29,7 +29,7 @@ pub fn text(result: &RunResult, history: &History) -> String {
         field(&mut out, "reason", reason);
     }
     for finding in result.findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
-        breaches(&mut out, finding);
+        breaches(&mut out, finding, "");
     }
     for (index, fault) in result.faults.iter().enumerate() {
         field(&mut out, if index == 0 { "faults" } else { "" }, &fault_line(fault, index, history));
@@ -50,10 +50,11 @@ fn field(out: &mut String, name: &str, text: &str) {
     }
 }
 
-fn breaches(out: &mut String, finding: &Finding) {
+/// What a checker found; a rule that is `known` is not said again.
+fn breaches(out: &mut String, finding: &Finding, known: &str) {
     field(out, "check", &finding.checker);
     for violation in finding.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
-        breach(out, violation);
+        breach(out, violation, known);
     }
     let more = finding.violations.len().saturating_sub(VIOLATIONS_SHOWN_MAX);
     if more > 0 {
@@ -62,13 +63,15 @@ fn breaches(out: &mut String, finding: &Finding) {
 }
 
 /// The rule, with its source in brackets on a line of its own.
-fn breach(out: &mut String, violation: &Violation) {
+fn breach(out: &mut String, violation: &Violation, known: &str) {
     let (rule, source) = match violation.rule.rfind(" [") {
         Some(at) => violation.rule.split_at(at),
         None => (violation.rule.as_str(), ""),
     };
-    field(out, "rule", rule);
-    field(out, "", source.trim_start());
+    if violation.rule != known {
+        field(out, "rule", rule);
+        field(out, "", source.trim_start());
+    }
     field(out, "expected", &violation.expected);
     field(out, "observed", &format!("{}   (t = {})", violation.observed, seconds(violation.t_ns)));
 }

@@ -33,7 +33,7 @@ pub fn page(file: &File) -> String {
     out.push_str("<main>\n");
     let items = file.items();
     roles(&mut out, &file.summary.roles);
-    tools(&mut out, &file.summary.all());
+    tools(&mut out, &file.summary.all(), items.len() == 1);
     families(&mut out, &items, &mut data);
     out.push_str("<p class=\"none\" id=\"none\" hidden>Nothing fits. <kbd>Esc</kbd> shows everything again.</p>\n</main>\n</div>\n");
     out.push_str(HELP);
@@ -78,7 +78,7 @@ fn chip(verdict: Verdict) -> String {
 
 /// Everything up to the counts.
 fn head(out: &mut String, file: &File) {
-    let title = file.subject.as_ref().map_or("Scenarios", |subject| &subject.name);
+    let title = name(file);
     let style = STYLE.replace("/*dark*/\n", DARK);
     put(
         out,
@@ -88,24 +88,38 @@ fn head(out: &mut String, file: &File) {
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<link rel=\"icon\" href=\"data:,\">\n\
          <style>\n{style}</style>\n<script>{THEME}</script>\n</head>\n<body>\n{HATCH}\
          <a class=\"skip-link\" href=\"#list\">To the list</a>\n<div class=\"page\">\n",
-            safe(title)
+            safe(&title)
         ),
     );
     put(
         out,
         format_args!(
             "<header class=\"head\"><p class=\"brand\">Clinker</p><h1>{}</h1><p class=\"facts\">{}</p>{CORNER}</header>\n<p class=\"sum\">{}</p>\n",
-            safe(title),
+            safe(&title),
             safe(&facts(file)),
             verdict(file)
         ),
     );
 }
 
+/// What the page is about: the subject, the only run, or scenarios.
+fn name(file: &File) -> String {
+    match (&file.subject, &file.runs[..]) {
+        (Some(subject), _) => subject.name.clone(),
+        (None, [run]) => run.scenario.clone(),
+        (None, _) => "Scenarios".to_owned(),
+    }
+}
+
 /// `profile 2026.1 · built-in · store, manager · can incremental, progress`.
 fn facts(file: &File) -> String {
     let runs = format!("{} run{}", file.summary.runs, if file.summary.runs == 1 { "" } else { "s" });
-    let Some(subject) = &file.subject else { return runs };
+    let Some(subject) = &file.subject else {
+        return match &file.runs[..] {
+            [run] => format!("{} · seed {} · {:.1} virtual s", run.driver, run.seed, run.virtual_seconds),
+            _ => runs,
+        };
+    };
     let capabilities = match subject.capabilities.len() {
         0 => String::new(),
         _ => format!(" · {}", subject.capabilities.join(", ")),
@@ -119,6 +133,8 @@ fn verdict(file: &File) -> String {
     let bad = counts.failed + counts.errors;
     match (counts.total, bad) {
         (0, _) => format!("<span class=\"bad\">There are no {noun}.</span>"),
+        (1, 0) if counts.is_full() => "<span class=\"good\">Passed.</span>".to_owned(),
+        (1, 1) => "<span class=\"bad\">Failed.</span>".to_owned(),
         (total, 0) if counts.is_full() => format!("<span class=\"good\">All {total} {noun} passed.</span>"),
         (total, 0) => format!("<span class=\"good\">None of {total} {noun} failed.</span> {}.", capital(&counts)),
         (total, bad) => format!("<span class=\"bad\">{bad} of {total} {noun} failed.</span> {}.", capital(&counts)),
@@ -168,8 +184,8 @@ fn part(name: &str, counts: &Counts) -> String {
     }
     let rest = if counts.is_full() { "complete".to_owned() } else { counts.rest() };
     format!(
-        "<div class=\"part\"><span>{name}</span><span><b>{}</b><span class=\"of\"> / {}</span></span><span class=\"rest\">{rest}</span>\
-         <div class=\"bar\" role=\"img\" aria-label=\"{}\">{bar}</div></div>",
+        "<div class=\"part\"><span>{name}</span><span><b>{}</b><span class=\"of\"> / {}</span></span>\
+         <div class=\"bar\" role=\"img\" aria-label=\"{}\">{bar}</div><span class=\"rest\">{rest}</span></div>",
         counts.passed,
         counts.total,
         counts.text()
@@ -177,9 +193,12 @@ fn part(name: &str, counts: &Counts) -> String {
 }
 
 /// Search and filters. The digits are their keys.
-fn tools(out: &mut String, counts: &Counts) {
+fn tools(out: &mut String, counts: &Counts, only: bool) {
+    // One item needs no tools, and the script needs them.
+    let hidden = if only { " hidden" } else { "" };
+    put(out, format_args!("<div class=\"tools\" id=\"list\"{hidden}>"));
     out.push_str(
-        "<div class=\"tools\" id=\"list\"><div class=\"find\"><input id=\"find\" type=\"search\" placeholder=\"Search cases, rules, reasons\" \
+        "<div class=\"find\"><input id=\"find\" type=\"search\" placeholder=\"Search cases, rules, reasons\" \
          aria-label=\"Search\" autocomplete=\"off\" spellcheck=\"false\"><kbd aria-hidden=\"true\">/</kbd></div>\
          <div class=\"filters\" role=\"group\" aria-label=\"Filter by verdict\">",
     );

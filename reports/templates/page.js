@@ -89,12 +89,14 @@ function follow() {
   item.scrollIntoView();
 }
 addEventListener('hashchange', follow);
-items.forEach((item) => item.addEventListener('toggle', () => {
-  if (item.open) history.replaceState(null, '', `#${encodeURIComponent(item.id)}`);
+// On a click, which a key is too, and not when it opens by itself: the browser would scroll there.
+items.forEach((item) => one('summary', item).addEventListener('click', () => {
+  history.replaceState(null, '', item.open ? '#' : `#${encodeURIComponent(item.id)}`);
 }));
 
 show();
 reserve();
+all('.item[open] .tl').filter((box) => box.checkVisibility()).forEach(drawn);
 follow();
 if (location.hash === '#check') check();
 root.dataset.items = items.length;
@@ -106,6 +108,13 @@ function check() {
   all('.tl').forEach((box) => drawn(box));
   root.dataset.timelines = all('.tl svg').filter((svg) => svg.childElementCount > 0).length;
   root.dataset.wider = Math.max(0, root.scrollWidth - root.clientWidth);
+  const box = one('.tl'), plan = box && plans.get(box);
+  if (box) {
+    keys['+']();
+    root.dataset.zoomed = plan.until - plan.from < plan.end ? 'yes' : 'no';
+    keys[0]();
+    if (plan.from !== 0 || plan.until !== plan.end) root.dataset.zoomed = 'no';
+  }
   keys.j();
   root.dataset.focus = document.activeElement === one('summary', items[0]) ? 'yes' : 'no';
   find.value = 'no such thing anywhere';

@@ -5,18 +5,20 @@ const data = JSON.parse(document.getElementById('timelines').textContent);
 const FAULT = 0, STATE = 1, ATTEMPT = 2, OPERATION = 3, GAP = 4;
 const BEAT = 0, REQUEST = 1, NOTE = 2, PROCESS = 3, BITE = 4, BREACH = 5;
 const GOOD = 1, BAD = 2;
-const AXIS = 24, HEAD = 20, FOOT = 8, NARROW = 640;
+const AXIS = 24, HEAD = 20, FOOT = 8;
+// Names of rows stand left of the lanes, unless there is little room.
+const gutter = (width) => (width >= 640 ? 108 : 4);
 
 const safe = (text) => text.replace(/[&<>"]/g, (ch) => `&#${ch.charCodeAt(0)};`);
 const round = (number) => Math.round(number * 10) / 10;
 
 // Times are microseconds.
-function clock(us, unit) {
+function clock(us, unit, latest) {
   if (unit < 1e3) return `${+(us / 1e3).toFixed(3)} ms`;
   if (unit < 1e6) return `${+(us / 1e6).toFixed(3)} s`;
   const secs = Math.round(us / 1e6), two = (number) => String(number).padStart(2, '0');
-  if (secs < 600) return `${secs} s`;
-  if (secs < 36000) return `${Math.floor(secs / 60)}:${two(secs % 60)} min`;
+  if (latest < 6e8) return `${secs} s`;
+  if (latest < 108e8) return `${Math.floor(secs / 60)}:${two(secs % 60)} min`;
   return `${Math.floor(secs / 3600)}:${two(Math.floor(secs / 60) % 60)} h`;
 }
 const exact = (us) => `${(us / 1e6).toFixed(3)} s`;
@@ -32,9 +34,12 @@ function rows(lane) {
   if (spans(ATTEMPT).length) found.push({ name: 'attempts', height: 14, spans: spans(ATTEMPT) });
   packed(spans(OPERATION)).forEach((bars, index) => found.push({ name: index ? '' : 'operations', height: 14, spans: bars }));
   if (marks(REQUEST).length) found.push({ name: 'requests', height: 12, ticks: marks(REQUEST) });
-  if (marks(NOTE).length) found.push({ name: 'notifications', height: 26, notes: marks(NOTE) });
+  const notes = marks(NOTE);
+  if (notes.length) found.push({ name: 'notifications', height: notes.some((note) => percent(note)) ? 36 : 13, notes });
   return found;
 }
+// `12.5` of a progress note.
+const percent = (note) => / ([\d.]+) %$/.exec(note.label)?.[1];
 // Bars that overlap go to rows of their own, four at most.
 function packed(bars) {
   const lines = [];
@@ -65,7 +70,7 @@ class Picture {
   constructor(plan, width) {
     this.plan = plan;
     this.width = width;
-    this.left = width >= NARROW ? 84 : 4;
+    this.left = gutter(width);
     this.out = [];
     this.scale = (width - this.left - 6) / (plan.until - plan.from);
   }
@@ -81,8 +86,8 @@ class Picture {
     if (!this.sees(span.from, span.until)) return;
     const x = Math.max(this.left, this.x(span.from)), end = Math.min(this.width - 6, this.x(span.until));
     const width = Math.max(end - x, 2);
-    this.put(`<rect class="${css}" x="${round(x)}" y="${y}" width="${round(width)}" height="${height}" rx="${Math.min(3, height / 2)}">${this.title(span.label, span.from, span.until, span.open)}</rect>`);
-    const room = Math.floor((width - 8) / 5.9);
+    this.put(`<rect class="${css}" x="${round(x)}" y="${y}" width="${round(width)}" height="${height}" rx="${width < 8 ? 0 : 3}">${this.title(span.label, span.from, span.until, span.open)}</rect>`);
+    const room = Math.floor((width - 8) / 6.5);
     if (text && room >= Math.min(text.length, 4)) {
       const cut = text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text;
       this.put(`<text class="in" x="${round(x + 4)}" y="${y + height - 3.5}">${safe(cut)}</text>`);
@@ -102,7 +107,7 @@ class Picture {
       const x = round(this.x(at));
       this.put(`<path class="grid" d="M${x} ${AXIS - 5}V${height}"/>`);
       const anchor = x < this.left + 16 ? 'start' : x > this.width - 40 ? 'end' : 'middle';
-      this.put(`<text x="${x}" y="13" text-anchor="${anchor}">${clock(at, unit)}</text>`);
+      this.put(`<text x="${x}" y="13" text-anchor="${anchor}">${clock(at, unit, until)}</text>`);
     }
   }
   lane(lane, index) {
@@ -117,15 +122,15 @@ class Picture {
       if (row.notes) this.notes(row);
     }
     for (const mark of lane.marks.filter((mark) => mark.kind >= PROCESS && this.sees(mark.at))) this.event(mark, lane);
-    const more = lane.omitted ? `<tspan class="rl" font-weight="400"> · ${lane.omitted} more not drawn</tspan>` : '';
-    this.put(`<text class="host halo" x="8" y="${lane.top + 15}">${safe(lane.host)}${more}</text>`);
+    this.put(`<text class="host halo" x="8" y="${lane.top + 15}">${safe(lane.host)}</text>`);
+    if (lane.omitted) this.put(`<text class="halo" x="${this.width - 8}" y="${lane.top + 14}" text-anchor="end">${lane.omitted} more not drawn</text>`);
   }
   fault(fault, lane) {
     if (!this.sees(fault.from, fault.until)) return;
     const x = Math.max(this.left, this.x(fault.from)), end = Math.min(this.width - 6, this.x(fault.until));
     const width = Math.max(end - x, 2);
     this.put(`<rect class="k-fault" x="${round(x)}" y="${lane.top + 3}" width="${round(width)}" height="${lane.bottom - lane.top - 6}" rx="3">${this.title(`fault: ${fault.label}`, fault.from, fault.until, fault.open)}</rect>`);
-    const clear = Math.max(x + 5, lane.host.length * 7 + (lane.omitted ? 130 : 24));
+    const clear = Math.max(x + 5, lane.host.length * 7 + 24);
     if (clear + fault.label.length * 6 < Math.max(end, x + 90) && clear + fault.label.length * 6 < this.width) this.put(`<text class="fl halo" x="${round(clear)}" y="${lane.top + 15}">${safe(fault.label)}</text>`);
   }
   // Progress is a column as high as its percentage; the others are dots. Percentages are written where they fit.
@@ -133,16 +138,16 @@ class Picture {
     const foot = row.y + row.height;
     let free = -Infinity;
     for (const note of row.notes.filter((note) => this.sees(note.at))) {
-      const x = round(this.x(note.at)), percent = / ([\d.]+) %$/.exec(note.label)?.[1];
-      if (percent === undefined) {
-        this.put(`<circle class="${note.tone === BAD ? 'm-bad' : note.tone === GOOD ? 'm-good' : 'm-req'}" cx="${x}" cy="${foot - 5}" r="4">${this.title(note.label, note.at)}</circle>`);
+      const x = round(this.x(note.at)), done = percent(note);
+      if (done === undefined) {
+        this.put(`<circle class="${note.tone === BAD ? 'm-bad' : note.tone === GOOD ? 'm-good' : 'm-req'}" cx="${x}" cy="${foot - 6}" r="4">${this.title(note.label, note.at)}</circle>`);
         continue;
       }
-      const height = 2 + Math.min(100, Number(percent)) / 100 * (row.height - 13);
-      this.tick(note, round(foot - height), round(height), 'm-pc', 3);
-      const text = `${Number(percent)} %`, half = text.length * 2.6;
+      const height = 2 + Math.min(100, Number(done)) / 100 * (row.height - 24), base = foot - 12;
+      this.tick(note, round(base - height), round(height), 'm-pc', 3);
+      const text = `${Number(done)} %`, half = text.length * 2.6;
       if (x - half > free && x + half < this.width) {
-        this.put(`<text class="pc halo" x="${x}" y="${round(foot - height - 3)}" text-anchor="middle">${text}</text>`);
+        this.put(`<text class="pc halo" x="${x}" y="${round(base - height - 3)}" text-anchor="middle">${text}</text>`);
         free = x + half + 4;
       }
     }
@@ -211,8 +216,8 @@ function zoom(factor) {
   if (seen) zoomed(seen, factor);
 }
 function wire(box) {
-  const svg = one('svg', box), plan = plans.get(box), read = one('.tl-read', box);
-  const share = (event) => Math.min(1, Math.max(0, (event.offsetX - (plan.width >= NARROW ? 84 : 4)) / plan.width));
+  const svg = one('svg', box), plan = plans.get(box), read = one('.tl-read', box), hint = read.textContent;
+  const share = (event) => Math.min(1, Math.max(0, (event.offsetX - gutter(plan.width)) / (plan.width - gutter(plan.width))));
   svg.addEventListener('wheel', (event) => {
     // The wheel is the page's until the timeline is chosen.
     if (document.activeElement !== svg && !event.ctrlKey) return;
@@ -230,7 +235,7 @@ function wire(box) {
       if (by) change(box, plan.from + by, plan.until + by);
     }
     const first = event.target.firstElementChild;
-    read.textContent = first?.localName === 'title' ? first.textContent : '';
+    read.textContent = first?.localName === 'title' ? first.textContent : hint;
   });
   svg.addEventListener('pointerup', () => { last = null; });
   svg.addEventListener('keydown', (event) => {

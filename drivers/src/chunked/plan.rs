@@ -7,6 +7,7 @@ use clinker_env::Work;
 use super::ChunkedDriver;
 use super::compress::Algorithm;
 use super::format::{self, DataObject, HashList};
+use super::verify;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// The objects of a whole chain in the order of writing, and the hashes of what must come out.
@@ -123,8 +124,13 @@ impl Plan {
         let too_small = |what: String| {
             Err(Error::new(Kind::InvalidVolume, format!("volume of {device_len} bytes is too small for {what}")))
         };
+        // A parent may be of a time when the volume was larger: the hash list tells where it ends now.
+        let volume_len = match &self.hashes {
+            Some(hashes) if !hashes.sha256s.is_empty() => verify::volume_len(self, hashes, u64::MAX),
+            _ => u64::MAX,
+        };
         if let Some(last) = self.objects.iter().map(|planned| &planned.object).max_by_key(|object| object.end())
-            && last.end() > device_len
+            && last.end().min(volume_len) > device_len
         {
             return too_small(format!("object {}, which ends at byte {}", last.name, last.end()));
         }

@@ -34,11 +34,17 @@ pub(super) async fn restore(
         control.check_cancelled().await?;
         let data = fetch(driver, context, planned).await?;
         verifier.check_object(index, &data).await?;
-        writer.write(planned.object.offset, data).await?;
+        writer.write(planned.object.offset, within(device.len(), planned.object.offset, data)).await?;
         device.flush().await?;
     }
     verifier.read_back(device).await?;
     device.flush().await
+}
+
+/// What of an object lies on the device: a parent may be of a time when the volume was larger.
+fn within(device_len: u64, offset: u64, data: Bytes) -> Bytes {
+    let room = usize::try_from(device_len.saturating_sub(offset)).unwrap_or(usize::MAX);
+    data.slice(..data.len().min(room))
 }
 
 async fn fetch(driver: &ChunkedDriver, context: &RequestContext, planned: &Planned) -> Result<Bytes> {
@@ -62,6 +68,9 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     async fn write(&mut self, offset: u64, data: Bytes) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
         if !self.volume_is_new {
             return self.device.write_at(offset, data).await;
         }

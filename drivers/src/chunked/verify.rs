@@ -139,7 +139,7 @@ impl<'a> Verifier<'a> {
 }
 
 /// How many bytes the hashes cover: the last block ends where its last writer ends, if within the block.
-fn volume_len(plan: &Plan, hashes: &HashList, device_len: u64) -> u64 {
+pub(super) fn volume_len(plan: &Plan, hashes: &HashList, device_len: u64) -> u64 {
     let limit = device_len.min(hashes.block.saturating_mul(hashes.sha256s.len() as u64));
     let Some(last_block) = (hashes.sha256s.len() as u64).checked_sub(1) else { return 0 };
     let last_start = last_block * hashes.block;

@@ -2,8 +2,8 @@
 
 usage: adapter.py --driver swift|s3|posix [--cache FOLDER]
 
-Here is the talking: lines in, lines out, who may ask what. `service.py` is the Cinder around a driver, `errors.py` says
-which of the protocol's kinds an exception is.
+Here is the talking: lines in, lines out, who may ask what. `service.py` is the Cinder around a driver, `store.py` a
+driver without Cinder's engine, `errors.py` says which of the protocol's kinds an exception is.
 """
 import argparse
 import json
@@ -26,14 +26,18 @@ from eventlet import tpool  # noqa: E402
 
 import errors  # noqa: E402
 import service  # noqa: E402
+import store  # noqa: E402
 
 PROTOCOL = 1
 LOG = logging.getLogger('cinder.adapter')
+# Claims: of the chunked engine that all three share, and of each.
+OF_ALL = ['chunked', 'progress', 'incremental', 'force_delete', 'sparse', 'fixtures', 'volume_meta']
 CAPABILITIES = {
-    'swift': ['auth', 'etag_md5'],
-    's3': ['auth', 'etag_md5'],
-    'posix': [],
+    'swift': ['swift', 'net', 'auth', 'etag_md5', 'list_bound'],
+    's3': ['s3', 'net', 'auth', 'etag_md5'],
+    'posix': ['posix'],
 }
+ROLES = {'driver': (service.Service, service.OPERATIONS), 'store': (store.Store, store.OPERATIONS)}
 
 
 class Link:
@@ -74,24 +78,24 @@ class Adapter:
         self.driver = driver
         self.cache = cache
         self.link = Link()
-        self.service = None
+        self.service, self.operations = None, ()
 
     def hello(self, protocol, role, folder):
-        if protocol != PROTOCOL or role != 'driver':
-            raise errors.Refused('unsupported', 'protocol %s, role %s: this is protocol %d, role driver'
-                                 % (protocol, role, PROTOCOL), True)
-        self.service = service.Service(self.driver, self.link, folder, self.cache)
+        if protocol != PROTOCOL or role not in ROLES:
+            raise errors.Refused('unsupported', 'protocol %s, role %s: this is protocol %d, role %s'
+                                 % (protocol, role, PROTOCOL, ' or '.join(ROLES)), True)
+        made, self.operations = ROLES[role]
+        self.service = made(self.driver, self.link, folder, self.cache)
         return {'protocol': PROTOCOL, 'name': 'cinder-' + self.driver,
                 'version': importlib.metadata.version('cinder'),
-                'capabilities': ['progress', 'incremental', 'force_delete', 'sparse', 'volume_meta']
-                + CAPABILITIES[self.driver]}
+                'capabilities': OF_ALL + CAPABILITIES[self.driver]}
 
     def answer(self, request):
         fields = {key: value for key, value in request.items() if key not in ('id', 'op')}
         op = request['op']
         if op == 'hello':
             return self.hello(**fields)
-        if op not in service.OPERATIONS:
+        if op not in self.operations:
             raise errors.Refused('unsupported', op, True)
         return getattr(self.service, op)(**fields)
 

@@ -76,7 +76,7 @@ STATUSES = {
 # Codes of S3 that say more than their status.
 CODES = {
     'NoSuchBucket': 'not_found', 'NoSuchKey': 'not_found', 'RequestTimeout': 'timeout', 'BadDigest': 'integrity',
-    'QuotaExceeded': 'quota', 'XMinioStorageFull': 'quota', 'SlowDown': 'unreachable',
+    'QuotaExceeded': 'quota', 'EntityTooLarge': 'quota', 'XMinioStorageFull': 'quota', 'SlowDown': 'unreachable',
 }
 
 NUMBERS = {

@@ -48,7 +48,7 @@ class Service:
         self.timers = []
         # The operation under way, and the id of the backup that it is about.
         self.op = self.about = None
-        self.located = self.cancelled = False
+        self.located, self.cancelled = None, False
         module = importlib.import_module('cinder.backup.drivers.' + driver)
         self.driver_class = getattr(module, CLASSES[driver])
         self.class_path = 'cinder.backup.drivers.%s.%s' % (driver, CLASSES[driver])
@@ -62,6 +62,8 @@ class Service:
             conf.write(
                 '[DEFAULT]\nhost = adapter\nstate_path = %(f)s\ntransport_url = fake:///\nuse_stderr = true\n'
                 'rootwrap_config = /dev/null\n[database]\nconnection = sqlite:///%(f)s/cinder.sqlite\n'
+                # What a crash would lose nobody misses.
+                'sqlite_synchronous = false\n'
                 '[oslo_concurrency]\nlock_path = %(f)s/locks\n[oslo_messaging_notifications]\ndriver = noop\n'
                 '[coordination]\nbackend_url = file://%(f)s\n' % {'f': self.folder})
         CONF(['--config-file', path], project='cinder')
@@ -114,12 +116,12 @@ class Service:
             db.backup_update(context.get_admin_context(), row.id, {'status': status})
 
     def after_save(self, row):
-        if row.id != self.about or self.op != 'backup' or self.located:
+        location = (row.container, row.service_metadata or '')
+        if row.id != self.about or self.op != 'backup' or not row.container or location == self.located:
             return
-        if row.container and row.service_metadata:
-            self.located = True
-            self.link.ask('save_location', backup=row.id, container=row.container,
-                          service_metadata=row.service_metadata)
+        # First the container, then the prefix, as the driver chooses them.
+        self.located = location
+        self.link.ask('save_location', backup=row.id, container=location[0], service_metadata=location[1])
 
     # rows
 
@@ -145,7 +147,8 @@ class Service:
         self.forget('backups', row['id'])
         same = ('id', 'volume_id', 'size', 'display_name', 'display_description', 'availability_zone', 'container',
                 'service_metadata', 'parent_id')
-        values = {key: row[key] for key in same}
+        # Cinder's rows have no empty texts: what was not chosen is null.
+        values = {key: None if row[key] == '' else row[key] for key in same}
         created = timeutils.normalize_time(timeutils.parse_isotime(row['created_at']))
         values.update(user_id=ctxt.user_id, project_id=ctxt.project_id, host='adapter', service=self.class_path,
                       status=status, fail_reason='', object_count=0, created_at=created, data_timestamp=created)
@@ -161,13 +164,12 @@ class Service:
             put_metadata(volume_id, json_metadata)
 
         made.put_metadata = put
-        if volume_meta is not None:
-            # Making this text is the service's part, and the harness has taken it.
-            made.get_metadata = lambda volume_id: volume_meta
+        # Making this text is the service's part, and the harness has taken it.
+        made.get_metadata = lambda volume_id: volume_meta
         return made
 
     def run(self, op, about, work):
-        self.op, self.about, self.located, self.cancelled = op, about, False, False
+        self.op, self.about, self.located, self.cancelled = op, about, None, False
         try:
             done = work()
             if self.cancelled:

@@ -104,10 +104,12 @@ impl<'h> Names<'h> {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            if let Some(id) = rest.get(..36).filter(|id| is_uuid(id)) {
+            // Ids are looked for at every place, and few places look like one.
+            let at = |index: usize| rest.as_bytes().get(index).copied();
+            if let Some(id) = rest.get(..36).filter(|id| at(8) == Some(b'-') && is_uuid(id)) {
                 out.push_str(&self.object(self.kind(id), id));
                 rest = &rest[36..];
-            } else if let Some(after) = folders_of_id(rest) {
+            } else if let Some(after) = (at(2) == Some(b'/')).then(|| folders_of_id(rest)).flatten() {
                 out.push_str("<aa>/<bb>/");
                 rest = after;
             } else if digits > 0 {

@@ -111,7 +111,7 @@ impl BackupDriver for AdapterDriver {
         device: &dyn Device,
         control: Arc<dyn BackupControl>,
     ) -> Result<BackupUpdate> {
-        let file = DeviceFile::copy_of(self.process.folder(), device).await?;
+        let file = DeviceFile::copy_of(self.process.devices(), device).await?;
         let op = Op::Backup {
             context: context.into(),
             backup: backup.into(),
@@ -131,7 +131,7 @@ impl BackupDriver for AdapterDriver {
         volume_is_new: bool,
         control: Arc<dyn RestoreControl>,
     ) -> Result<()> {
-        let folder = self.process.folder();
+        let folder = self.process.devices();
         let file = match volume_is_new {
             true => DeviceFile::empty(folder, device.len())?,
             false => DeviceFile::copy_of(folder, device).await?,

@@ -2,13 +2,12 @@
 //!
 //! Start with [`message`] (the lines), then [`AdapterProcess`] (the child: one request at a time, each with a wall limit,
 //! and an end to it whatever it does). [`AdapterDriver`] and [`AdapterStore`] make it a driver or a store like any other;
-//! [`serve`] is the other side, for our own drivers. [`relay`] and [`FolderTarget`] are the network and the disk of a child
-//! that knows only those of this machine. What is tested, and what a failure means, is not here.
+//! [`serve`] is the other side, for our own drivers. [`relay`] is the network of a child that knows real ports only. What
+//! is tested, and what a failure means, is not here.
 
 mod device;
 mod driver;
 mod failure;
-mod folder;
 pub mod message;
 mod process;
 pub mod relay;
@@ -18,7 +17,6 @@ mod store;
 
 pub use driver::AdapterDriver;
 pub use failure::{AdapterFailure, How};
-pub use folder::FolderTarget;
 pub use message::{PROTOCOL, Role};
 pub use process::{AdapterCommand, AdapterProcess};
 pub use state::Noted;

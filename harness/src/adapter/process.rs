@@ -39,7 +39,7 @@ pub struct AdapterCommand {
     /// What `sh -c` is given.
     pub command: String,
     pub role: Role,
-    /// Gets its standard error (`adapter.log`) and the devices; made if missing, never removed here.
+    /// Gets its standard error (`adapter.log`), and the devices where there is no memory for them; made if missing, never removed here.
     pub folder: PathBuf,
     /// Until it has answered `hello`.
     pub start_limit: Duration,
@@ -55,6 +55,8 @@ struct Inner {
     shared: Arc<Shared>,
     command: AdapterCommand,
     hello: OnceLock<Hello>,
+    /// Where devices are.
+    devices: PathBuf,
     /// Whose options it has, by the number of a driver or store.
     options_of: Mutex<u64>,
     reaped: Mutex<Receiver<()>>,
@@ -66,6 +68,10 @@ impl Drop for Inner {
         self.shared.end(AdapterFailure::new(How::Died, "was ended"));
         // A process that was killed is gone within milliseconds, unless its kernel is stuck: then it goes on without us.
         let _ = self.reaped.get_mut().map(|reaped| reaped.recv_timeout(GRACE));
+        if self.devices != self.command.folder {
+            // It is in memory: nothing of it outlives the machine.
+            let _ = std::fs::remove_dir_all(&self.devices);
+        }
     }
 }
 
@@ -100,10 +106,18 @@ impl AdapterProcess {
             let _ = reaped.send(());
         });
         let folder = command.folder.display().to_string();
+        let devices = devices(pid).unwrap_or_else(|_| command.folder.clone());
         let hello = Op::Hello { protocol: PROTOCOL, role: command.role, folder };
         let limit = command.start_limit;
-        let inner =
-            Inner { shared, command, hello: OnceLock::new(), options_of: Mutex::new(0), reaped: gone.into(), pid };
+        let inner = Inner {
+            shared,
+            command,
+            hello: OnceLock::new(),
+            devices,
+            options_of: Mutex::new(0),
+            reaped: gone.into(),
+            pid,
+        };
         let process = AdapterProcess(Arc::new(inner));
         let answer = process.converse(&hello, None, Listener::Nobody, limit).await;
         process.greeted(answer)?;
@@ -166,7 +180,12 @@ impl AdapterProcess {
         self.notifications().into_iter().filter(|noted| noted.late && noted.backup == backup).collect()
     }
 
-    /// Where devices and the log are.
+    /// Where devices are.
+    pub(super) fn devices(&self) -> &Path {
+        &self.0.devices
+    }
+
+    /// Where its log is.
     pub fn folder(&self) -> &Path {
         &self.0.command.folder
     }
@@ -322,6 +341,12 @@ fn spawn(command: &AdapterCommand) -> std::io::Result<Child> {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(&command.command).process_group(0);
     shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()
+}
+
+/// A folder in memory, where there is one: a driver that syncs each write would wait for whatever else the disk does.
+fn devices(pid: u32) -> std::io::Result<PathBuf> {
+    let folder = Path::new("/dev/shm").join(format!("clinker-adapter-{pid}"));
+    std::fs::create_dir(&folder).map(|()| folder)
 }
 
 fn log_of(folder: &Path) -> PathBuf {

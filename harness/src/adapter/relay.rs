@@ -79,12 +79,15 @@ impl Relay {
     pub async fn set(&self, mode: RelayMode) {
         let number = self.setting.borrow().number + 1;
         self.setting.send_replace(Setting { mode, number });
+        if mode == RelayMode::Refuse {
+            self.bites.fetch_add(1, Ordering::Relaxed);
+        }
         // Without the doorman its process has ended: there is nothing to wait for.
         let _ = self.shown.clone().wait_for(|shown| *shown >= number).await;
     }
 
-    /// Open connections that a refusal has reset, bytes that were held back, and cuts. A connect that the kernel refused is
-    /// not among them: nobody hears of it.
+    /// Connections that were held up, reset or cut, and one for each refusal: of a connect that the kernel refuses nobody
+    /// hears, so that the closed port itself has to count.
     pub fn bites(&self) -> u64 {
         self.bites.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
-//! `clinker report RESULT.json`: the reports of a result once more, from its file.
+//! `clinker report RESULT.json`: the reports of a result once more, from its file; or of several files of runs together.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use clinker_reports::json::{self, File};
 use clinker_reports::{annotations, html, junit, markdown, ndjson, terminal};
@@ -12,9 +12,9 @@ use super::{Exit, say};
 
 #[derive(Args)]
 pub(super) struct Report {
-    /// The result.json of a run or of a whole invocation.
+    /// The result.json of a run or of a whole invocation; several, if they are of runs, are reported together.
     #[arg(required_unless_present = "schema")]
-    result: Option<PathBuf>,
+    result: Vec<PathBuf>,
     /// Write JUnit XML to this file; `-` is standard output, here and below.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -40,8 +40,11 @@ impl Report {
         if self.schema {
             say(json::SCHEMA.trim_end())?;
         }
-        let Some(path) = &self.result else { return Ok(Exit::AllAsExpected) };
-        let file = read(path)?;
+        let file = match &self.result[..] {
+            [] => return Ok(Exit::AllAsExpected),
+            [path] => read(path)?,
+            paths => joined(paths)?,
+        };
         let to_stdout = self.write(&file)?;
         if self.annotations {
             annotations::lines(&file).iter().try_for_each(|line| say(line))?;
@@ -68,6 +71,18 @@ impl Report {
         }
         Ok(to_stdout)
     }
+}
+
+/// The runs of several files.
+fn joined(paths: &[PathBuf]) -> Result<File> {
+    let mut runs = Vec::new();
+    for path in paths {
+        let file = read(path)?;
+        let name = path.display();
+        ensure!(file.cases.is_empty(), "{name}: it is of a profile's cases; only files of runs are reported together");
+        runs.extend(file.runs);
+    }
+    Ok(File::of_runs(runs))
 }
 
 /// Reads a `result.json`; an error names the file.

@@ -10,6 +10,7 @@ use clinker_model::Journal;
 use clinker_model::conformance::Subject;
 
 use super::adapters::Pool;
+use crate::adapter::Role;
 use crate::loader::presets::{self, Preset};
 use crate::run::{Made, Parts, Server, ServerMaker};
 
@@ -143,7 +144,10 @@ impl Candidate {
     /// The options of `clinker conform` that mean it.
     pub fn words(&self) -> String {
         match &self.adapter {
-            Some(pool) => format!("--adapter '{}' --driver {}", pool.command(), self.preset.name),
+            Some(pool) => {
+                let role = if pool.role() == Role::Store { " --role store" } else { "" };
+                format!("--adapter '{}' --driver {}{role}", pool.command(), self.preset.name)
+            }
             None => format!("--driver {}", self.preset.name),
         }
     }

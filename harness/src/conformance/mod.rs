@@ -8,6 +8,7 @@ pub mod adapters;
 pub mod bench;
 pub mod candidate;
 pub mod cases;
+mod determinism;
 #[cfg(test)]
 mod docs;
 pub mod expectations;

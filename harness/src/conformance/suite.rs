@@ -12,7 +12,8 @@ use clinker_world::run_isolated;
 
 use super::bench::{Pace, Setting, play};
 use super::candidate::{Candidate, Kind};
-use super::cases::{self, Scale};
+use super::cases::{self, CaseBody, Scale};
+use super::determinism;
 use crate::catalog::Entry;
 use crate::examine::{Examined, Likeness, examine_as, is_kind};
 use crate::run::Parts;
@@ -86,6 +87,21 @@ impl Suite {
         result
     }
 
+    /// As [`Suite::case`], with no play after the first that fails.
+    pub fn until_red(&self, case: &Case) -> CaseResult {
+        let mut result = CaseResult::of(case);
+        let mut plays = Vec::new();
+        for play in self.each_play(case) {
+            let red = matches!(play.result.verdict, Verdict::Fail | Verdict::Golden);
+            plays.push(play);
+            if red {
+                break;
+            }
+        }
+        conclude(&mut result, case, plays, &self.candidate);
+        result
+    }
+
     fn replay(&self, result: &CaseResult) -> String {
         let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
         match (bad, self.candidate.kind) {
@@ -97,33 +113,56 @@ impl Suite {
     }
 
     fn plays(&self, case: &Case) -> Vec<One> {
-        let mut plays = self.bodies(case);
-        plays.extend(self.scenarios(case));
-        plays
+        self.each_play(case).collect()
     }
 
-    fn bodies(&self, case: &Case) -> Vec<One> {
-        let Some(body) = cases::body(&case.id) else { return Vec::new() };
-        let mut plays = Vec::new();
-        for variant in (body.variants)(&self.candidate, self.scale) {
-            for n in 0..self.seeds.max(1) {
-                let setting = Setting {
-                    candidate: self.candidate.clone(),
-                    parts: self.parts.clone(),
-                    case: case.id.clone(),
-                    variant: variant.clone(),
-                    seed: self.seed.wrapping_add(n),
-                    pace: self.pace,
-                    page: body.page,
-                };
-                let mut played = play(&setting, &case.rule, body.body);
-                if let (true, Some(history)) = (self.draws(&played.result, plays.len()), &played.history) {
-                    played.result.timeline = Some(timeline::of(history, &played.result.findings));
-                }
-                plays.push(One { result: played.result, fingerprint: played.fingerprint });
-            }
+    /// The plays of a case, each played when it is asked for.
+    fn each_play<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        self.bodies(case).chain(self.determinism(case)).chain(self.scenarios(case))
+    }
+
+    fn bodies<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        let body = cases::body(&case.id).into_iter();
+        let variants =
+            body.flat_map(|body| (body.variants)(&self.candidate, self.scale).into_iter().map(move |v| (body, v)));
+        let seeds = move |(body, variant): (&'static CaseBody, String)| {
+            (0..self.seeds.max(1)).map(move |n| (body, variant.clone(), self.seed.wrapping_add(n)))
+        };
+        let plays = variants.flat_map(seeds).enumerate();
+        plays.map(|(number, (body, variant, seed))| self.body(case, body, variant, seed, number))
+    }
+
+    /// The two cases about the harness itself, which are about plays of other cases.
+    fn determinism<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        let twice = if case.id == "B-DET-001" { determinism::bodies(&self.candidate) } else { Vec::new() };
+        let other = (case.id == "B-DET-002").then(|| self.setting(&case.id, None, String::new(), self.seed));
+        let twice = twice.into_iter().map(|(body, variant)| {
+            let setting = self.setting(body.id, body.page, variant, self.seed);
+            determinism::twice(&setting, &case.rule, body)
+        });
+        let other = other.into_iter().map(|setting| determinism::in_two_processes(&setting, &case.rule));
+        twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint })
+    }
+
+    fn setting(&self, case: &str, page: Option<usize>, variant: String, seed: u64) -> Setting {
+        Setting {
+            candidate: self.candidate.clone(),
+            parts: self.parts.clone(),
+            case: case.to_owned(),
+            variant,
+            seed,
+            pace: self.pace,
+            page,
         }
-        plays
+    }
+
+    fn body(&self, case: &Case, body: &CaseBody, variant: String, seed: u64, number: usize) -> One {
+        let setting = self.setting(&case.id, body.page, variant, seed);
+        let mut played = play(&setting, &case.rule, body.body);
+        if let (true, Some(history)) = (self.draws(&played.result, number), &played.history) {
+            played.result.timeline = Some(timeline::of(history, &played.result.findings));
+        }
+        One { result: played.result, fingerprint: played.fingerprint }
     }
 
     /// Whether the `number`th play of a case is drawn: those that failed, and the first ones.
@@ -131,14 +170,13 @@ impl Suite {
         self.pictures && (number < PICTURES || matches!(result.verdict, Verdict::Fail | Verdict::Golden))
     }
 
-    fn scenarios(&self, case: &Case) -> Vec<One> {
-        if self.candidate.kind == Kind::Adapter {
-            return Vec::new();
-        }
+    fn scenarios<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+        // An adapter has no part in our manager.
+        let names = if self.candidate.kind == Kind::Adapter { &[][..] } else { &case.scenarios };
         let preset = self.candidate.preset.name;
-        let named = case.scenarios.iter().filter_map(|name| self.entries.iter().find(|entry| entry.name == *name));
-        let ours = named.filter(|entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
-        ours.enumerate().map(|(number, entry)| self.scenario(entry, preset, number)).collect()
+        let named = names.iter().filter_map(move |name| self.entries.iter().find(|entry| entry.name == *name));
+        let ours = named.filter(move |entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
+        ours.enumerate().map(move |(number, entry)| self.scenario(entry, preset, number))
     }
 
     /// The words of a plug-in are its own, and so is how far it comes where each of its calls takes seconds.

@@ -12,7 +12,7 @@ use clinker_manager::transitions::Case;
 use serde_json::Value;
 
 use super::Mutant;
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 pub(super) static ACCOUNT: &[Mutant] = &[
     Mutant {
@@ -21,7 +21,7 @@ pub(super) static ACCOUNT: &[Mutant] = &[
         scenario: "quota/race",
         driver: "swift",
         checker: "quotas",
-        plant: |parts| parts.db = |inner| Arc::new(CountsItself { inner, counts: |row| row["deleted"] == false }),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(CountsItself { inner, counts: |row| row["deleted"] == false })),
     },
     Mutant {
         name: "quota-not-released",
@@ -29,7 +29,7 @@ pub(super) static ACCOUNT: &[Mutant] = &[
         scenario: "quota/full",
         driver: "swift",
         checker: "quotas",
-        plant: |parts| parts.db = |inner| Arc::new(CountsItself { inner, counts: |_| true }),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(CountsItself { inner, counts: |_| true })),
     },
     Mutant {
         name: "failed-backups-are-free",
@@ -37,7 +37,7 @@ pub(super) static ACCOUNT: &[Mutant] = &[
         scenario: "quota/import-fails",
         driver: "swift",
         checker: "quotas",
-        plant: |parts| parts.db = |inner| Arc::new(CountsItself { inner, counts: is_whole }),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(CountsItself { inner, counts: is_whole })),
     },
     Mutant {
         name: "imports-are-free",
@@ -45,7 +45,7 @@ pub(super) static ACCOUNT: &[Mutant] = &[
         scenario: "quota/import-beyond",
         driver: "swift",
         checker: "quotas",
-        plant: |parts| parts.db = |inner| Arc::new(ImportsFreely(inner)),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(ImportsFreely(inner))),
     },
     Mutant {
         name: "message-twice",

@@ -11,14 +11,14 @@ use clinker_env::{BoxStream, Cpu, Env, Listener, Net, Work};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap_env};
 
 /// Jobs run where the tasks do, one after the other; whatever else wants to go on waits for those before it.
 pub(super) fn computing_on_the_loop(parts: &mut Parts) {
-    parts.env = |env| {
+    parts.env = wrap_env(|env| {
         let busy = Arc::new(Busy::default());
         Env { net: Arc::new(BusyNet(Arc::clone(&env.net), Arc::clone(&busy))), cpu: Arc::new(BusyCpu(busy)), ..env }
-    };
+    });
 }
 
 /// Until when the loop computes.

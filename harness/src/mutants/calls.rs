@@ -9,16 +9,16 @@ use clinker_drivers::Result;
 use clinker_manager::bus::{Bus, Cast, Consumer, ReplyTo};
 use serde_json::Value;
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 /// A client that does not know `rpc_response_timeout`.
 pub(super) fn outlives_its_limit(parts: &mut Parts) {
-    parts.bus = |inner| Arc::new(Wrong { inner, patience: 10, answers: None });
+    parts.bus = wrap(|inner| Arc::new(Wrong { inner, patience: 10, answers: None }));
 }
 
 /// A client that does not look at `_msg_id`.
 pub(super) fn answer_of_another_call(parts: &mut Parts) {
-    parts.bus = |inner| Arc::new(Wrong { inner, patience: 1, answers: Some(Mutex::default()) });
+    parts.bus = wrap(|inner| Arc::new(Wrong { inner, patience: 1, answers: Some(Mutex::default()) }));
 }
 
 struct Wrong {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::decisions::Altered;
 use super::{files, keys};
 use crate::matrix::Victim;
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 /// A planted bug with the column of the matrix that must notice it.
 pub struct CrashMutant {
@@ -62,7 +62,7 @@ pub static CRASH_MUTANTS: &[CrashMutant] = &[
         driver: "swift",
         victim: Victim::Manager,
         power: false,
-        plant: |parts| parts.db = |inner| Arc::new(Forgets { inner, what: "cleanup_list" }),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(Forgets { inner, what: "cleanup_list" })),
     },
     CrashMutant {
         name: "failed-create-keeps-its-volume",
@@ -85,7 +85,7 @@ pub static CRASH_MUTANTS: &[CrashMutant] = &[
         driver: "swift",
         victim: Victim::Api,
         power: false,
-        plant: |parts| parts.db = |inner| Arc::new(Forgets { inner, what: "casts_unsent" }),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(Forgets { inner, what: "casts_unsent" })),
     },
     CrashMutant {
         name: "events-forgotten",
@@ -94,7 +94,7 @@ pub static CRASH_MUTANTS: &[CrashMutant] = &[
         driver: "swift",
         victim: Victim::Manager,
         power: false,
-        plant: |parts| parts.db = |inner| Arc::new(DeliveredTooEarly(inner)),
+        plant: |parts| parts.db = wrap(|inner| Arc::new(DeliveredTooEarly(inner))),
     },
 ];
 

@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_env::{File, Fs, Metadata};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap_env};
 
 /// Files are renamed to their names before their contents are on the disk.
 pub(super) fn rename_without_sync(parts: &mut Parts) {
-    parts.env = |mut env| {
+    parts.env = wrap_env(|mut env| {
         env.fs = Arc::new(Unsynced(env.fs));
         env
-    };
+    });
 }
 
 struct Unsynced(Arc<dyn Fs>);

@@ -9,11 +9,11 @@ use clinker_manager::db::{Call, Db};
 use clinker_manager::keys::Keys;
 use serde_json::{Value, json};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 /// A backup's key outlives it.
 pub(super) fn key_not_deleted(parts: &mut Parts) {
-    parts.keys = |inner| Arc::new(Hoarder(inner));
+    parts.keys = wrap(|inner| Arc::new(Hoarder(inner)));
 }
 
 struct Hoarder(Arc<dyn Keys>);
@@ -30,22 +30,22 @@ impl Keys for Hoarder {
 
 /// The original until 2018: the backup names its volume's own key.
 pub(super) fn key_shared(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::SharesKeys, noted: Mutex::default() });
+    parts.db = wrap(|inner| Arc::new(Bent { inner, bug: Bug::SharesKeys, noted: Mutex::default() }));
 }
 
 /// The key is made before anybody has written down which one.
 pub(super) fn key_not_written_down(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::WritesDownNoKey, noted: Mutex::default() });
+    parts.db = wrap(|inner| Arc::new(Bent { inner, bug: Bug::WritesDownNoKey, noted: Mutex::default() }));
 }
 
 /// The key's id is written down when the objects' place is, after the key is made.
 pub(super) fn key_written_down_late(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::WritesDownLate, noted: Mutex::default() });
+    parts.db = wrap(|inner| Arc::new(Bent { inner, bug: Bug::WritesDownLate, noted: Mutex::default() }));
 }
 
 /// A restore brings back bytes only.
 pub(super) fn metadata_lost(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Bent { inner, bug: Bug::LosesMetadata, noted: Mutex::default() });
+    parts.db = wrap(|inner| Arc::new(Bent { inner, bug: Bug::LosesMetadata, noted: Mutex::default() }));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,11 +4,14 @@
 
 mod account;
 mod blocking;
+pub mod by_case;
 mod calls;
 mod crash;
 mod decisions;
 mod files;
+pub mod generic;
 mod keys;
+mod outcomes;
 mod ports;
 mod services;
 mod timing;
@@ -37,8 +40,13 @@ impl Mutant {
     /// The service's parts with the bug in them.
     pub fn parts(&self) -> Parts {
         let mut parts = Parts::default();
-        (self.plant)(&mut parts);
+        self.plant_into(&mut parts);
         parts
+    }
+
+    /// Puts the bug into parts that are there already.
+    pub fn plant_into(&self, parts: &mut Parts) {
+        (self.plant)(parts);
     }
 
     /// Whether a run under the mutant failed by the named checker. A run that broke kills nothing.
@@ -50,7 +58,7 @@ impl Mutant {
 
 /// Every mutant.
 pub fn all() -> impl Iterator<Item = &'static Mutant> {
-    MUTANTS.iter().chain(account::ACCOUNT).chain(timing_table::TIMING)
+    MUTANTS.iter().chain(outcomes::OUTCOMES).chain(account::ACCOUNT).chain(timing_table::TIMING)
 }
 
 /// Those of operations, integrity and secrets.

@@ -19,11 +19,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap, wrap_env};
 
 /// The original: a delete whose listing fails removes the row and leaves every object.
 pub(super) fn listing_error_swallowed(parts: &mut Parts) {
-    parts.store = |inner| Arc::new(SwallowsListing(inner));
+    parts.store = wrap(|inner| Arc::new(SwallowsListing(inner)));
 }
 
 struct SwallowsListing(Arc<dyn ChunkStore>);
@@ -77,7 +77,7 @@ impl ChunkStore for SwallowsListing {
 
 /// The original until 2020: the cut-off gives up waiting, not the attempt, so the next one runs beside it.
 pub(super) fn attempts_overlap(parts: &mut Parts) {
-    parts.driver = |inner| Arc::new(OutlivesItsCutOff(inner));
+    parts.driver = wrap(|inner| Arc::new(OutlivesItsCutOff(inner)));
 }
 
 struct OutlivesItsCutOff(Arc<dyn BackupDriver>);
@@ -131,7 +131,7 @@ impl BackupDriver for OutlivesItsCutOff {
 
 /// The original: a record is believed, whatever the store holds.
 pub(super) fn import_unverified(parts: &mut Parts) {
-    parts.driver = |inner| Arc::new(Credulous(inner));
+    parts.driver = wrap(|inner| Arc::new(Credulous(inner)));
 }
 
 struct Credulous(Arc<dyn BackupDriver>);
@@ -183,7 +183,7 @@ impl BackupDriver for Credulous {
 
 /// A notification counts as delivered whether the broker has confirmed it or not.
 pub(super) fn confirm_ignored(parts: &mut Parts) {
-    parts.bus = |inner| Arc::new(IgnoresConfirms(inner));
+    parts.bus = wrap(|inner| Arc::new(IgnoresConfirms(inner)));
 }
 
 struct IgnoresConfirms(Arc<dyn Bus>);
@@ -210,7 +210,7 @@ impl Bus for IgnoresConfirms {
 
 /// A debugging aid that was forgotten: request heads, tokens and all, go to the log.
 pub(super) fn token_logged(parts: &mut Parts) {
-    parts.env = |env| Env { net: Arc::new(Chatty(Arc::clone(&env.net))), ..env };
+    parts.env = wrap_env(|env| Env { net: Arc::new(Chatty(Arc::clone(&env.net))), ..env });
 }
 
 struct Chatty(Arc<dyn Net>);

@@ -16,7 +16,7 @@ use clinker_manager::state::ServiceState;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap_env};
 
 /// Makes a placement whose one decision is wrong.
 macro_rules! placement_bug {
@@ -88,7 +88,8 @@ pub(super) fn clean_up_takes_the_neighbours_work(parts: &mut Parts) {
 
 /// A client that asks the database again under a new key.
 pub(super) fn repeated_under_new_keys(parts: &mut Parts) {
-    parts.env = |env| Env { net: Arc::new(Rekeying { inner: Arc::clone(&env.net), asked: Arc::default() }), ..env };
+    parts.env =
+        wrap_env(|env| Env { net: Arc::new(Rekeying { inner: Arc::clone(&env.net), asked: Arc::default() }), ..env });
 }
 
 struct Rekeying {

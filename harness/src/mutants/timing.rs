@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap, wrap_env};
 
 /// A lifecycle whose one decision is wrong.
 macro_rules! lifecycle_bug {
@@ -98,7 +98,7 @@ pub(super) fn down_by_staleness_only(parts: &mut Parts) {
         let failure = matches!(call, Call::ServiceAttempt { attempt, .. } if attempt.error.is_some());
         failure.then_some(Fate::Dropped)
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 /// The original: a success shows with the next heartbeat of a grid that it knows nothing of.
@@ -107,7 +107,7 @@ pub(super) fn success_told_with_the_next_heartbeat(parts: &mut Parts) {
         let success = matches!(call, Call::ServiceAttempt { attempt, .. } if attempt.error.is_none());
         success.then_some(Fate::Late(Duration::from_secs(7)))
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 /// Heartbeats take turns with something slow.
@@ -115,14 +115,14 @@ pub(super) fn heartbeats_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
         matches!(call, Call::ServiceHeartbeat { .. }).then_some(Fate::Late(Duration::from_millis(1_500)))
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 pub(super) fn registration_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
         matches!(call, Call::ServiceRegister { .. }).then_some(Fate::Late(Duration::from_secs(5)))
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 /// Clean-up waits as long as a periodic task would.
@@ -130,12 +130,12 @@ pub(super) fn clean_up_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
         matches!(call, Call::CleanupOne { .. }).then_some(Fate::Late(Duration::from_secs(10)))
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 /// A worker's processes cannot be told apart: whatever one sent counts for the next.
 pub(super) fn the_dead_are_heard(parts: &mut Parts) {
-    parts.db = |inner| Arc::new(Nameless(inner));
+    parts.db = wrap(|inner| Arc::new(Nameless(inner)));
 }
 
 struct Nameless(Arc<dyn Db>);
@@ -170,7 +170,8 @@ pub(super) fn ages_by_wall_clock(parts: &mut Parts) {
 
 /// Names that once could not be reached are never tried again by this process.
 pub(super) fn refusal_remembered(parts: &mut Parts) {
-    parts.env = |env| Env { net: Arc::new(Grudge { inner: Arc::clone(&env.net), refused: Mutex::default() }), ..env };
+    parts.env =
+        wrap_env(|env| Env { net: Arc::new(Grudge { inner: Arc::clone(&env.net), refused: Mutex::default() }), ..env });
 }
 
 struct Grudge {
@@ -198,7 +199,7 @@ impl Net for Grudge {
 
 /// A driver that worked once says so ever after, without asking its store.
 pub(super) fn check_answered_from_memory(parts: &mut Parts) {
-    parts.store = |inner| Arc::new(Remembers { inner, worked: AtomicBool::new(false) });
+    parts.store = wrap(|inner| Arc::new(Remembers { inner, worked: AtomicBool::new(false) }));
 }
 
 struct Remembers {
@@ -262,7 +263,7 @@ pub(super) fn finish_late(parts: &mut Parts) {
     fn fate(call: &Call) -> Option<Fate> {
         matches!(call, Call::OpFinish(_)).then_some(Fate::Late(Duration::from_secs(700)))
     }
-    parts.db = |inner| Arc::new(WrongWay { inner, fate });
+    parts.db = wrap(|inner| Arc::new(WrongWay { inner, fate }));
 }
 
 /// The progress timer's period is twice the configured one.

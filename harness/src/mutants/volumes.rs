@@ -6,21 +6,21 @@ use async_trait::async_trait;
 use clinker_drivers::{Device, Result};
 use clinker_manager::volumes::{Attachment, Temporary, Volumes};
 
-use crate::run::Parts;
+use crate::run::{Parts, wrap};
 
 /// The original, when its volume service is slow: the copy is forgotten.
 pub(super) fn temporary_copy_leaks(parts: &mut Parts) {
-    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: true, reads_the_volume: false, forgets: false });
+    parts.volumes = wrap(|inner| Arc::new(Bent { inner, keeps_copies: true, reads_the_volume: false, forgets: false }));
 }
 
 /// A volume in use is read as its user writes to it.
 pub(super) fn volume_in_use_read_live(parts: &mut Parts) {
-    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: true, forgets: false });
+    parts.volumes = wrap(|inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: true, forgets: false }));
 }
 
 /// The original: what a dead process attached stays so, unless its own row still tells of it.
 pub(super) fn attachments_forgotten(parts: &mut Parts) {
-    parts.volumes = |inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: false, forgets: true });
+    parts.volumes = wrap(|inner| Arc::new(Bent { inner, keeps_copies: false, reads_the_volume: false, forgets: true }));
 }
 
 struct Bent {

@@ -45,6 +45,19 @@ use clinker_world::{
     require_tokio_unstable, run_isolated,
 };
 
+/// Puts something around a port.
+pub type Wrap<T> = Arc<dyn Fn(Arc<T>) -> Arc<T> + Send + Sync>;
+
+/// A wrapper that needs nothing besides what it wraps.
+pub fn wrap<T: ?Sized + 'static>(wrapper: fn(Arc<T>) -> Arc<T>) -> Wrap<T> {
+    Arc::new(wrapper)
+}
+
+/// As [`wrap`], of an environment.
+pub fn wrap_env(wrapper: fn(Env) -> Env) -> Arc<dyn Fn(Env) -> Env + Send + Sync> {
+    Arc::new(wrapper)
+}
+
 /// The service's exchangeable parts. A mutant substitutes one of them; everything else is production code.
 #[derive(Clone)]
 pub struct Parts {
@@ -57,21 +70,21 @@ pub struct Parts {
     /// What the back end's host runs instead of the preset's server.
     pub server: Option<ServerMaker>,
     /// Wraps the object store's port.
-    pub store: fn(Arc<dyn ChunkStore>) -> Arc<dyn ChunkStore>,
+    pub store: Wrap<dyn ChunkStore>,
     /// Wraps the driver's port, outside of the recorder.
-    pub driver: fn(Arc<dyn BackupDriver>) -> Arc<dyn BackupDriver>,
-    pub volumes: fn(Arc<dyn Volumes>) -> Arc<dyn Volumes>,
-    pub keys: fn(Arc<dyn Keys>) -> Arc<dyn Keys>,
+    pub driver: Wrap<dyn BackupDriver>,
+    pub volumes: Wrap<dyn Volumes>,
+    pub keys: Wrap<dyn Keys>,
     /// Wraps the message bus's port, of backup hosts and of the API.
-    pub bus: fn(Arc<dyn Bus>) -> Arc<dyn Bus>,
+    pub bus: Wrap<dyn Bus>,
     /// Wraps the database's port, of backup hosts and of the API.
-    pub db: fn(Arc<dyn Db>) -> Arc<dyn Db>,
+    pub db: Wrap<dyn Db>,
     /// The clock on which the database takes ages.
     pub ages: Arc<dyn Ages>,
     /// Who is told what of failures.
     pub messages: Arc<dyn UserMessages>,
     /// Wraps the environment of the backup hosts.
-    pub env: fn(Env) -> Env,
+    pub env: Arc<dyn Fn(Env) -> Env + Send + Sync>,
 }
 
 /// Makes a store of objects from options.
@@ -109,15 +122,15 @@ impl Default for Parts {
             engine: Arc::new(chunked::decisions::Production),
             made: Made::Registry,
             server: None,
-            store: |store| store,
-            driver: |driver| driver,
-            volumes: |volumes| volumes,
-            keys: |keys| keys,
-            bus: |bus| bus,
-            db: |db| db,
+            store: Arc::new(|store| store),
+            driver: Arc::new(|driver| driver),
+            volumes: Arc::new(|volumes| volumes),
+            keys: Arc::new(|keys| keys),
+            bus: Arc::new(|bus| bus),
+            db: Arc::new(|db| db),
             ages: Arc::new(Monotonic),
             messages: Arc::new(messages::Production),
-            env: |env| env,
+            env: Arc::new(|env| env),
         }
     }
 }

@@ -296,7 +296,7 @@ impl Scene {
     ) -> Result<(), RunError> {
         let (signals, gate) = (world.signals(), world.gate(API_HOST));
         let progress = Arc::new(Progress::default());
-        let (db_port, bus_port) = (parts.db, parts.bus);
+        let (db_port, bus_port) = (Arc::clone(&parts.db), Arc::clone(&parts.bus));
         let (plan, options) = (Arc::clone(&self.plan), self.options.clone());
         let (names, devices, journal) = (Arc::clone(&self.names), Arc::clone(&self.devices), Arc::clone(&self.journal));
         add(world, API_HOST, move |env| {

@@ -26,7 +26,7 @@ pub fn item(item: &Item<'_>) -> String {
         if item.case.is_some() {
             field(&mut out, "play", &play_line(play));
         }
-        self::play(&mut out, play);
+        self::play(&mut out, play, item.case.map_or("", |case| &case.rule));
     }
     if bad.len() > PLAYS_SHOWN_MAX {
         field(&mut out, "", &format!("… and {} more plays that failed", bad.len() - PLAYS_SHOWN_MAX));
@@ -65,9 +65,9 @@ fn play_line(play: &RunResult) -> String {
     format!("{}@{}:{}{reason}", play.scenario, play.driver, play.seed)
 }
 
-fn play(out: &mut String, play: &RunResult) {
+fn play(out: &mut String, play: &RunResult, known: &str) {
     for finding in play.findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
-        breaches(out, finding);
+        breaches(out, finding, known);
     }
     for (index, fault) in play.faults.iter().enumerate() {
         let hosts = play.timeline.as_ref().map(|timeline| hosts(timeline, fault)).unwrap_or_default();
@@ -141,6 +141,15 @@ FAIL B-INIT-004 reinit_after_failures   must · seed 17 · swift
             text.contains("upstream: no test]\n  reason    restored 1 byte that was never written\n  repro "),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_rule_of_a_case_is_said_once() {
+        let mut case = cases().remove(1);
+        case.plays[1].findings[0].violations[0].rule.clone_from(&case.rule);
+        let text = item(&of_case(&case));
+        assert_eq!(text.matches("  rule ").count(), 1, "{text}");
+        assert!(text.contains("  check     attempts\n  expected  an attempt"), "{text}");
     }
 
     #[test]

@@ -26,10 +26,10 @@ pub(super) fn body(out: &mut String, item: &Item<'_>, data: &mut Data) {
             if item.case.is_some() {
                 put(out, format_args!("<h3>{} · {}</h3>", safe(&name(only)), safe(&numbers(only))));
             }
-            play(out, only, item.case.is_some(), data);
+            play(out, only, item.case, data);
             out.push_str("</div>");
         }
-        plays => several(out, plays, data),
+        plays => several(out, plays, item.case, data),
     }
     out.push_str("</div>");
 }
@@ -42,10 +42,10 @@ fn fact(out: &mut String, name: &str, html: &str) {
 }
 
 fn case_facts(out: &mut String, case: &CaseResult) {
-    fact(out, "Rule", &safe(&case.rule));
+    fact(out, "Rule", &lines(&case.rule));
     let reason = case.reason.as_deref().map(|reason| format!("<span class=\"reason\">{}</span>", lines(reason)));
     fact(out, if case.verdict == Verdict::Skip { "Skipped" } else { "Reason" }, &reason.unwrap_or_default());
-    fact(out, "Hint", &safe(case.hint.as_deref().unwrap_or_default()));
+    fact(out, "Hint", &lines(case.hint.as_deref().unwrap_or_default()));
     fact(out, "Source", &safe(&case.spec));
     let upstream: String = case.upstream.iter().map(|test| format!("<li><code>{}</code></li>", safe(test))).collect();
     let none = || "<span class=\"soft\">no test of the original service covers it</span>".to_owned();
@@ -65,8 +65,19 @@ fn run_facts(out: &mut String, item: &Item<'_>) {
     fact(out, "Run", &item.plays.first().map(|play| safe(&numbers(play))).unwrap_or_default());
 }
 
+/// Text with its line breaks, and what stands between backticks as code.
 fn lines(text: &str) -> String {
-    safe(text).replace('\n', "<br>")
+    let safe = safe(text).replace('\n', "<br>");
+    let parts: Vec<&str> = safe.split('`').collect();
+    // An even number of backticks makes an odd number of parts: every second one is code.
+    if parts.len() < 3 || parts.len().is_multiple_of(2) {
+        return safe;
+    }
+    let part = |(index, part): (usize, &&str)| match index % 2 {
+        0 => (*part).to_owned(),
+        _ => format!("<code>{part}</code>"),
+    };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// A command with a button that copies it.
@@ -89,7 +100,7 @@ fn numbers(play: &RunResult) -> String {
 }
 
 /// Plays of a case to be opened one by one; the first that is not as it should be is open.
-fn several(out: &mut String, plays: &[RunResult], data: &mut Data) {
+fn several(out: &mut String, plays: &[RunResult], case: Option<&CaseResult>, data: &mut Data) {
     let first = plays.iter().position(|play| play.verdict != Verdict::Pass).unwrap_or(0);
     put(out, format_args!("<div class=\"plays\"><h3>{} plays</h3>", plays.len()));
     for (index, one) in plays.iter().enumerate() {
@@ -103,32 +114,36 @@ fn several(out: &mut String, plays: &[RunResult], data: &mut Data) {
                 safe(&numbers(one))
             ),
         );
-        play(out, one, true, data);
+        play(out, one, case, data);
         out.push_str("</div></details>");
     }
     out.push_str("</div>");
 }
 
-fn play(out: &mut String, play: &RunResult, of_case: bool, data: &mut Data) {
-    if of_case && play.verdict != Verdict::Pass {
-        out.push_str("<dl class=\"facts-grid\" style=\"margin-top:10px\">");
-        fact(out, "Reason", &lines(play.reason.as_deref().unwrap_or_default()));
-        out.push_str("</dl>");
+/// A play; what its case has said already is not said again.
+fn play(out: &mut String, play: &RunResult, case: Option<&CaseResult>, data: &mut Data) {
+    let (reason, rule) = case.map_or((None, ""), |case| (case.reason.as_deref(), case.rule.as_str()));
+    if let Some(own) = play.reason.as_deref().filter(|own| case.is_some() && Some(*own) != reason) {
+        put(out, format_args!("<p style=\"margin-top:10px\">{}</p>", lines(own)));
     }
     for finding in play.findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
-        finding.violations.iter().for_each(|violation| breach(out, finding, violation));
+        finding.violations.iter().for_each(|violation| breach(out, finding, violation, rule));
     }
     faults(out, play);
     if let Some(timeline) = &play.timeline {
         drawing(out, play, timeline, data);
     }
-    if of_case && !play.replay.is_empty() {
+    if case.is_some_and(|case| case.replay != play.replay) && !play.replay.is_empty() {
         put(out, format_args!("<div style=\"margin-top:12px\">{}</div>", command(&play.replay)));
     }
 }
 
-fn breach(out: &mut String, finding: &Finding, violation: &Violation) {
-    put(out, format_args!("<div class=\"breach\"><h4>{}</h4><dl class=\"facts-grid\">", safe(&violation.rule)));
+fn breach(out: &mut String, finding: &Finding, violation: &Violation, known: &str) {
+    out.push_str("<div class=\"breach\">");
+    if violation.rule != known {
+        put(out, format_args!("<h4>{}</h4>", lines(&violation.rule)));
+    }
+    out.push_str("<dl class=\"facts-grid\">");
     fact(out, "Expected", &lines(&violation.expected));
     fact(out, "Observed", &lines(&violation.observed));
     fact(out, "Check", &format!("<code>{}</code> at {}", safe(&finding.checker), seconds(violation.t_ns)));
@@ -173,7 +188,7 @@ fn drawing(out: &mut String, play: &RunResult, timeline: &Timeline, data: &mut D
             "<div class=\"tl\" data-timeline=\"{}\"><div class=\"tl-bar\"><span class=\"soft tl-span\">Timeline</span>\
          <button type=\"button\" data-zoom=\"2\" aria-label=\"Zoom out\">−</button><button type=\"button\" data-zoom=\"0.5\" aria-label=\"Zoom in\">+</button>\
          <button type=\"button\" data-zoom=\"0\">All</button></div><div class=\"tl-box\"><svg role=\"img\" tabindex=\"0\" aria-label=\"{}\"></svg></div>\
-         <span class=\"tl-read\" aria-hidden=\"true\"></span>{}</div>",
+         <span class=\"tl-read\" aria-hidden=\"true\">Point at something to read what it is; drag to move, click and use the wheel to zoom.</span>{}</div>",
             data.add(timeline),
             safe(&label),
             key(timeline)

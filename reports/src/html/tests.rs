@@ -40,6 +40,22 @@ fn every_item_is_there_with_what_is_known_of_it() {
 }
 
 #[test]
+fn what_a_case_has_said_its_plays_do_not_repeat() {
+    let mut case = cases().remove(1);
+    case.rule = "a `code` and <b>".to_owned();
+    case.plays.remove(0);
+    case.plays[0].findings[0].violations[0].rule.clone_from(&case.rule);
+    case.plays[0].replay.clone_from(&case.replay);
+    let page = page(&File::of_cases(subject(), vec![case]));
+    for once in
+        ["<dd>a <code>code</code> and &lt;b&gt;</dd>", "<span class=\"reason\">attempts</span>", "--case B-INIT-004"]
+    {
+        assert_eq!(page.matches(once).count(), 1, "{once}");
+    }
+    assert!(!page.contains("<h4>"));
+}
+
+#[test]
 fn timelines_are_embedded_once_and_found_by_number() {
     let page = page(&full());
     assert!(page.contains("data-timeline=\"0\"") && !page.contains("data-timeline=\"1\""));
@@ -139,4 +155,49 @@ fn a_whole_profile_stays_small() {
     }
     let page = page(&File::of_cases(subject(), all));
     assert!(page.len() < 5 << 20, "{} bytes", page.len());
+}
+
+/// The colours of a theme by name.
+fn colours(css: &str) -> std::collections::BTreeMap<String, [f64; 3]> {
+    let declared = css.split([';', '{', '}']).filter_map(|part| part.trim().strip_prefix("--")?.split_once(": #"));
+    let hex = |hex: &str, at: usize| {
+        let channel = f64::from(u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal")) / 255.0;
+        if channel <= 0.04045 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) }
+    };
+    let full = declared.filter(|(_, value)| value.len() == 6);
+    full.map(|(name, value)| (name.to_owned(), [0, 2, 4].map(|at| hex(value, at)))).collect()
+}
+
+/// WCAG 2: from 1 (none) to 21 (black on white); text needs 4.5, a graphical object 3.
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let luminance = |[red, green, blue]: [f64; 3]| 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
+    (one / other).max(other / one)
+}
+
+#[test]
+fn text_can_be_read_in_both_themes() {
+    let light = STYLE.split("@media").next().expect("the first theme");
+    for (theme, css) in [("light", light), ("dark", DARK)] {
+        let colours = colours(css);
+        let check = |text: &str, ground: &str, least: f64| {
+            let ratio = contrast(colours[text], colours[ground]);
+            assert!(ratio >= least, "{theme}: {text} on {ground} has {ratio:.2}");
+        };
+        for ground in ["paper", "surface", "raised"] {
+            for text in ["ink", "soft", "pass", "fail", "ember"] {
+                check(text, ground, 4.5);
+            }
+            check("focus", ground, 3.0);
+        }
+        for verdict in ["pass", "fail", "error", "xfail", "skip"] {
+            check(verdict, &format!("{verdict}-bg"), 4.5);
+        }
+        for bar in ["t-up", "t-down", "t-init", "t-ok"] {
+            check("on-bar", bar, 4.5);
+        }
+        for mark in ["t-mark", "t-beat", "t-up", "t-down", "t-ok"] {
+            check(mark, "surface", 3.0);
+        }
+    }
 }

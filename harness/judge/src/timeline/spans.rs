@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clinker_model::Fault;
 use clinker_model::history::{Entry, Failure, FaultPhase, Phase, Record};
 use clinker_model::scenario::ServiceState;
 use clinker_model::timeline::{SpanKind, Tone};
@@ -28,16 +29,24 @@ fn faults(drawing: &mut Drawing<'_>) {
         let end = history.records[index..].iter().find(ends).map(|end| end.t_ns);
         let planned = history.header.plan.faults.get(*fault).map(|planned| &planned.fault);
         let until = match planned {
+            Some(Fault::Crash(crash)) => restarted(&history.records[index..], &crash.host).or(end),
             Some(planned) if planned.is_one_shot() => Some(record.t_ns),
             _ => end,
         };
-        let hosts = planned.map(clinker_model::Fault::hosts).unwrap_or_default();
+        let hosts = planned.map(Fault::hosts).unwrap_or_default();
         let hosts: Vec<&str> =
             if hosts.is_empty() { vec!["store"] } else { hosts.iter().map(|(_, host)| &**host).collect() };
         for host in hosts {
             drawing.span(host, SpanKind::Fault, name, (record.t_ns, until), Tone::Bad);
         }
     }
+}
+
+/// A crash is over when its host runs again, whenever it was meant to.
+fn restarted(records: &[Record], host: &str) -> Option<u64> {
+    let runs =
+        |record: &&Record| record.host == host && matches!(&record.entry, Entry::Host { what } if what == "restarted");
+    records.iter().find(runs).map(|record| record.t_ns)
 }
 
 fn services(drawing: &mut Drawing<'_>) {
@@ -98,12 +107,26 @@ fn attempts(drawing: &mut Drawing<'_>) {
                 Some((_, End::CutOff)) => (format!("{name}, cut off"), Tone::Bad),
                 None => (name, Tone::Neutral),
             };
+            // A bench may set a driver up and go on without a check.
+            let set_up = probe.end.is_none().then(|| set_up_alone(&history.records, &host, probe.start_ns)).flatten();
+            let (until, tone) = set_up.map_or((probe.end_ns(), tone), |ended| (Some(ended), Tone::Good));
             if probe.kind == Kind::Attempt && probe.succeeded() {
                 number = 0;
             }
-            drawing.span(&host, SpanKind::Attempt, &label, (probe.start_ns, probe.end_ns()), tone);
+            drawing.span(&host, SpanKind::Attempt, &label, (probe.start_ns, until), tone);
         }
     }
+}
+
+/// When `do_setup` ended well, if the driver's next call was no check.
+fn set_up_alone(records: &[Record], host: &str, start_ns: u64) -> Option<u64> {
+    let calls = records.iter().filter(|record| record.t_ns >= start_ns && record.host == host);
+    let mut calls = calls.filter_map(|record| match &record.entry {
+        Entry::Driver { phase, method, .. } => Some((record.t_ns, *phase, method.as_str())),
+        _ => None,
+    });
+    let ended = calls.find(|(_, phase, method)| *method == "do_setup" && *phase == Phase::Ok)?.0;
+    calls.next().is_some_and(|(_, _, method)| !is_set_up(method)).then_some(ended)
 }
 
 /// Why a call of the driver of `host` failed at `t_ns`.

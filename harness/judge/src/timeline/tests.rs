@@ -94,6 +94,13 @@ fn attempts_are_counted_anew_after_a_success_and_in_a_new_life() {
     );
 }
 
+#[test]
+fn a_set_up_without_a_check_ends_where_it_ended() {
+    let script = script().call("do_setup", 5, Ok).record(HOST, call(Invoke, 7, "backup"));
+    let script = script.at(9_000).record(HOST, call(Ok, 7, "backup"));
+    check(&script, HOST, &["+ attempt 0..0.005 attempt 1", "+ operation 0.005..9 backup backup#1"]);
+}
+
 fn step(phase: clinker_model::history::Phase, step: usize, op: &str) -> Entry {
     let value = json!({ op: { "volume": "vol-1", "as": "first" } });
     let failure = (phase == Fail).then(|| clinker_model::history::Failure {
@@ -181,6 +188,10 @@ fn faults_stand_on_the_lanes_they_are_aimed_at() {
     let script = script.record("nemesis", begin(0, "hold")).at(1_000).record("nemesis", begin(1, "refuse"));
     let script = script.at(2_000).record("nemesis", begin(2, "corrupt")).at(9_000).stored("x");
     check(&script, "db", &["- fault 0.. hold"]);
+    let crash = serde_json::from_value(json!({ "crash": { "host": "api", "point": "db.x", "restart_after": "1s" } }));
+    let script = script.fault(0, None, crash.expect("a crash")).record("nemesis", begin(3, "crash")).at(10_000);
+    let script = script.record("api", Entry::Host { what: "restarted".to_owned() });
+    check(&script, "api", &["- fault 9..10 crash", "+ process @10 restarted"]);
     check(&script, "swift", &["- fault 1.. refuse", "- fault 2..2 corrupt"]);
 }
 

@@ -25,11 +25,11 @@ pub(super) enum Served {
 
 /// The claims of a built-in driver.
 pub(super) fn capabilities(driver: &str) -> Vec<&'static str> {
-    let mut all = vec!["progress", "incremental", "force_delete", "sparse", "volume_meta"];
+    let mut all = vec!["chunked", "progress", "incremental", "force_delete", "sparse", "fixtures", "volume_meta"];
     match driver {
-        "swift" => all.extend(["auth", "etag_md5"]),
-        "s3" => all.extend(["auth", "etag_md5", "sse_c"]),
-        _ => {}
+        "swift" => all.extend(["swift", "net", "auth", "etag_md5", "list_bound"]),
+        "s3" => all.extend(["s3", "net", "auth", "etag_md5"]),
+        _ => all.push("posix"),
     }
     all
 }

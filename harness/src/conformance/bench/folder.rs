@@ -94,7 +94,9 @@ impl FaultTarget for Folder {
     }
 
     fn put_bytes(&self, container: &str, name: &str, bytes: &[u8]) -> Result<(), String> {
-        let path = self.root.path().join(container).join(name);
-        std::fs::write(&path, bytes).map_err(|error| format!("write {}: {error}", path.display()))
+        let folder = self.root.path().join(container);
+        let path = folder.join(name);
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, bytes));
+        written.map_err(|error| format!("write {}: {error}", path.display()))
     }
 }

@@ -209,6 +209,19 @@ impl Bench {
         self.shared.adapter.as_ref().map_or(0, |(_, process)| process.late_notifications(backup_id).len())
     }
 
+    /// Whether each read, write and flush of a volume is seen: what a driver in another process is given is a file.
+    pub fn sees_device(&self) -> bool {
+        self.shared.adapter.as_ref().is_none_or(|(role, _)| *role == Role::Store)
+    }
+
+    /// Fails with `skip` where it is not.
+    pub fn must_see_device(&self) -> Outcome {
+        if self.sees_device() {
+            return Ok(());
+        }
+        Err(Stop::Skipped("what a driver in another process does to its device's file is not seen".to_owned()))
+    }
+
     /// Whether time is real: the driver is not ours to slow down.
     pub fn is_real(&self) -> bool {
         self.shared.pace != Pace::Virtual

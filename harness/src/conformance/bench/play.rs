@@ -68,6 +68,33 @@ pub struct Played {
     pub history: Option<History>,
 }
 
+impl Played {
+    /// A play without a world of its own, that kept the rule.
+    pub fn passed(setting: &Setting) -> Played {
+        let finding = Finding { checker: setting.case.clone(), outcome: Found::Pass, violations: vec![] };
+        let result = RunResult { verdict: Verdict::Pass, findings: vec![finding], ..empty(setting) };
+        Played { result, fingerprint: None, history: None }
+    }
+
+    pub fn failed(setting: &Setting, rule: &str, what: &str, expected: String, observed: String) -> Played {
+        let violation = Violation { rule: rule.to_owned(), expected, observed, t_ns: 0 };
+        let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
+        let reason = Some(what.to_owned());
+        let result = RunResult { verdict: Verdict::Fail, reason, findings: vec![finding], ..empty(setting) };
+        Played { result, fingerprint: Some(what.to_owned()), history: None }
+    }
+
+    pub fn skipped(setting: &Setting, why: &str) -> Played {
+        let result = RunResult { reason: Some(why.to_owned()), ..empty(setting) };
+        Played { result, fingerprint: None, history: None }
+    }
+
+    pub fn broken(setting: &Setting, why: String) -> Played {
+        let result = RunResult { verdict: Verdict::Error, reason: Some(why), ..empty(setting) };
+        Played { result, fingerprint: None, history: None }
+    }
+}
+
 /// Plays a body on a thread of its own.
 pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
     let Some(pool) = &setting.candidate.adapter else { return play_with(setting, rule, body, None) };
@@ -93,13 +120,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
 
 /// A play in which the adapter did not take part to the end.
 fn unfit(setting: &Setting, rule: &str, failure: &AdapterFailure) -> Played {
-    let what = failure.how.as_str().to_owned();
-    let violation =
-        Violation { rule: rule.to_owned(), expected: "an answer".to_owned(), observed: failure.to_string(), t_ns: 0 };
-    let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
-    let result =
-        RunResult { verdict: Verdict::Fail, reason: Some(what.clone()), findings: vec![finding], ..empty(setting) };
-    Played { result, fingerprint: Some(what), history: None }
+    Played::failed(setting, rule, failure.how.as_str(), "an answer".to_owned(), failure.to_string())
 }
 
 type Process = Option<(Role, AdapterProcess)>;

@@ -225,7 +225,8 @@ async fn container_creation_disabled(bench: Bench) -> Outcome {
     equal("a refused backup changed the store", &held, &bench.everything())?;
     let requests = bench.requests().split_off(before);
     let written = requests.into_iter().filter(|seen| matches!(&seen.method[..], "PUT" | "POST"));
-    let done: Vec<String> = written.filter(|seen| seen.status < 300).map(|seen| seen.path).collect();
+    let done: Vec<String> =
+        written.filter(|seen| seen.status < 300 && !seen.path.contains("/auth/")).map(|seen| seen.path).collect();
     equal("a refused backup wrote", &Vec::new(), &done)?;
     // The same container, once somebody has made it, is fine.
     let maker = bench.driver().await?;
@@ -250,7 +251,8 @@ async fn cancel_mid_backup(bench: Bench) -> Outcome {
     refused("a cancelled backup", made.result, &[Kind::Cancelled])?;
     // Until it asked for the nth time a chunk less than n was done, and at most one more may follow.
     let most = chunk * CHUNK;
-    ensure(volume.read_end() <= most, "it goes on after the cancel", format!("at most {most} bytes read"), || {
+    let stopped = !bench.sees_device() || volume.read_end() <= most;
+    ensure(stopped, "it goes on after the cancel", format!("at most {most} bytes read"), || {
         format!("{} bytes read", volume.read_end())
     })?;
     bench.holds_nothing_of(&made.backup.id, "a cancelled backup left objects")?;

@@ -1,6 +1,7 @@
 //! Bodies of cases, one file per family: what a case does with a driver on a bench, and what must come of it.
 
 mod capability;
+mod cost;
 mod create;
 mod delete;
 mod documents;
@@ -47,8 +48,9 @@ pub fn body(id: &str) -> Option<&'static CaseBody> {
 
 /// Every body.
 pub fn families() -> impl Iterator<Item = &'static CaseBody> {
-    let all: [&[CaseBody]; 12] = [
+    let all: [&[CaseBody]; 13] = [
         capability::CASES,
+        cost::CASES,
         create::CASES,
         delete::CASES,
         documents::CASES,

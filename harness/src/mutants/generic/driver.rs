@@ -1,0 +1,124 @@
+//! Calls of the driver's port.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clinker_drivers::driver::BackupUpdate;
+use clinker_drivers::{
+    Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, RequestContext, RestoreControl, Result,
+};
+use serde_json::{Map, Value};
+
+use super::{Hit, How, Twist};
+use crate::run::Parts;
+
+pub(super) fn plant(twist: Twist, parts: &mut Parts) {
+    let hit = Arc::new(Hit::new(twist));
+    parts.driver = Arc::new(move |inner| Arc::new(Twisted { inner, hit: Arc::clone(&hit) }));
+}
+
+struct Twisted {
+    inner: Arc<dyn BackupDriver>,
+    hit: Arc<Hit>,
+}
+
+fn refused() -> Error {
+    Error::new(Kind::Internal, "a planted bug")
+}
+
+/// A call without an answer worth keeping.
+macro_rules! plain {
+    ($self:ident, $name:literal, $call:expr) => {{
+        let how = $self.hit.strikes_late($name).await;
+        match how {
+            Some(How::Drop) => return Ok(()),
+            Some(How::Refuse) => return Err(refused()),
+            _ => {}
+        }
+        let result = $call.await;
+        if how == Some(How::Swallow) { Ok(()) } else { result }
+    }};
+}
+
+#[async_trait]
+impl BackupDriver for Twisted {
+    fn capabilities(&self) -> Capabilities {
+        let own = self.inner.capabilities();
+        match self.hit.strikes("driver.capabilities") {
+            Some(_) => Capabilities {
+                progress: !own.progress,
+                force_delete: !own.force_delete,
+                incremental: !own.incremental,
+                host_bound: own.host_bound,
+            },
+            None => own,
+        }
+    }
+    async fn do_setup(&self) -> Result<()> {
+        plain!(self, "driver.do_setup", self.inner.do_setup())
+    }
+    async fn check_for_setup_error(&self) -> Result<()> {
+        plain!(self, "driver.check_for_setup_error", self.inner.check_for_setup_error())
+    }
+    async fn backup(
+        &self,
+        context: &RequestContext,
+        backup: &Backup,
+        parent: Option<&Backup>,
+        device: &dyn Device,
+        control: Arc<dyn BackupControl>,
+    ) -> Result<BackupUpdate> {
+        let how = self.hit.strikes_late("driver.backup").await;
+        match how {
+            Some(How::Drop) => return Ok(BackupUpdate::default()),
+            Some(How::Refuse) => return Err(refused()),
+            Some(How::Repeat) => {
+                self.inner.backup(context, backup, parent, device, Arc::clone(&control)).await?;
+            }
+            _ => {}
+        }
+        // An altered one takes every backup for a full one.
+        let parent = if how == Some(How::Alter) { None } else { parent };
+        let result = self.inner.backup(context, backup, parent, device, control).await;
+        if how == Some(How::Swallow) { Ok(result.unwrap_or_default()) } else { result }
+    }
+    async fn restore(
+        &self,
+        context: &RequestContext,
+        chain: &[Backup],
+        device: &dyn Device,
+        volume_is_new: bool,
+        control: Arc<dyn RestoreControl>,
+    ) -> Result<()> {
+        let how = self.hit.strikes_late("driver.restore").await;
+        match how {
+            Some(How::Drop) => return Ok(()),
+            Some(How::Refuse) => return Err(refused()),
+            _ => {}
+        }
+        // An altered one restores the oldest link only, and takes every volume for a new one.
+        let altered = how == Some(How::Alter);
+        let chain = if altered { &chain[..chain.len().min(1)] } else { chain };
+        let result = self.inner.restore(context, chain, device, volume_is_new || altered, control).await;
+        if how == Some(How::Swallow) { Ok(()) } else { result }
+    }
+    async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
+        plain!(self, "driver.delete_backup", self.inner.delete_backup(context, backup))
+    }
+    fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {
+        match self.hit.strikes("driver.export_record") {
+            Some(_) => Err(refused()),
+            None => self.inner.export_record(backup),
+        }
+    }
+    fn import_record(&self, backup: &Backup, driver_info: &Map<String, Value>) -> Result<()> {
+        match self.hit.strikes("driver.import_record") {
+            Some(How::Drop) => Ok(()),
+            Some(_) => Err(refused()),
+            None => self.inner.import_record(backup, driver_info),
+        }
+    }
+    async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()> {
+        plain!(self, "driver.verify", self.inner.verify(context, backup, object_count))
+    }
+}
