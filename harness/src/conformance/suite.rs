@@ -106,7 +106,7 @@ impl Suite {
         let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
         match (bad, self.candidate.kind) {
             // A scenario's token would replay it with our driver.
-            (_, Kind::PlugIn) => format!("cargo test -- {} --seed {}", result.id, self.seed),
+            (_, Kind::PlugIn) => format!("cargo test --test conformance -- {} --seed {}", result.id, self.seed),
             (Some(play), _) => play.replay.clone(),
             (None, _) => format!("clinker conform {} --case {}", self.candidate.words(), result.id),
         }

@@ -305,7 +305,7 @@ fn empty(setting: &Setting) -> RunResult {
     let driver = setting.candidate.name.clone();
     let seed = setting.seed;
     let replay = match setting.candidate.kind {
-        Kind::PlugIn => format!("cargo test -- {} --seed {seed}", setting.case),
+        Kind::PlugIn => format!("cargo test --test conformance -- {} --seed {seed}", setting.case),
         Kind::BuiltIn | Kind::Adapter => {
             format!("clinker conform {} --case {name} --seed {seed}", setting.candidate.words())
         }
