@@ -271,7 +271,7 @@ fn steps_have_one_kind_and_names_that_exist() {
     check(create, &then("at = \"1s\"\ndelete = { backup = \"first\" }"), "order steps by time");
     check(create, &then("refused = \"service_dwon\"\ndelete = { backup = \"first\" }"), "did you mean `service_down`?");
     check(create, &then("reset_status = { backup = \"first\", status = \"deleted\" }"), "known are available, error");
-    check(create, &then("set = { status = \"error\" }"), "`set` has exactly one of `backup` and `volume`");
+    check(create, &then("set = { status = \"error\" }"), "`set` has exactly one of `backup`, `volume` and `snapshot`");
     check(create, &then("set = { volume = \"vol-1\", status = \"in_use\" }"), "did you mean `in-use`?");
 }
 

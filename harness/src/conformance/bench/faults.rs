@@ -19,9 +19,12 @@ use crate::conformance::outcome::{Outcome, Stop};
 /// What the world's owner is asked to do, since a process cannot change the world it is in.
 #[derive(Clone)]
 pub(super) struct Commands {
-    queue: Arc<Mutex<VecDeque<(Command, oneshot::Sender<Result<(), String>>)>>>,
+    queue: Arc<Mutex<VecDeque<Asked>>>,
     signals: Signals,
 }
+
+/// A command and whom to tell what came of it.
+type Asked = (Command, oneshot::Sender<Result<(), String>>);
 
 pub(super) enum Command {
     Begin(FaultId, Box<model::Fault>),

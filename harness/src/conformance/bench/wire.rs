@@ -17,10 +17,12 @@ const DEPTH: u64 = 20_000;
 /// What corrupts the connections of a bench, if anything.
 #[derive(Clone)]
 pub struct Corrupting {
-    /// The fault and how many bits it may still flip; none = any number.
-    active: Arc<Mutex<Option<(FaultId, Option<u64>)>>>,
+    active: Arc<Mutex<Option<Strikes>>>,
     journal: Arc<SimJournal>,
 }
+
+/// The fault and how many bits it may still flip; none = any number.
+type Strikes = (FaultId, Option<u64>);
 
 impl Corrupting {
     pub fn new(journal: Arc<SimJournal>) -> Corrupting {

@@ -157,15 +157,11 @@ async fn container_rules(bench: Bench) -> Outcome {
         "s3" => "backup_s3_store_bucket",
         _ => "backup_container",
     };
-    let table: [(&[(&str, &str)], Option<&str>, Option<&str>); 4] = [
-        (&[], Some("asked-for"), Some("asked-for")),
-        (&[(default, "of-the-house")], None, Some("of-the-house")),
-        (&[(default, "of-the-house")], Some("asked-for-too"), Some("asked-for-too")),
-        (&[], None, None),
-    ];
-    for (options, asked, expected) in table {
-        saved_in_time(&bench, options, asked, expected).await?;
-    }
+    let configured = [(default, "of-the-house")];
+    saved_in_time(&bench, &[], Some("asked-for"), Some("asked-for")).await?;
+    saved_in_time(&bench, &configured, None, Some("of-the-house")).await?;
+    saved_in_time(&bench, &configured, Some("asked-for-too"), Some("asked-for-too")).await?;
+    saved_in_time(&bench, &[], None, None).await?;
     // What a crash leaves is found by the location that was saved.
     let driver = bench.driver().await?;
     let end = End { object: "-00002", nth: 1, lands: true };

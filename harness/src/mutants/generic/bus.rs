@@ -31,10 +31,10 @@ struct Twisted {
 fn altered(message: &Value) -> Value {
     let mut message = message.clone();
     message["priority"] = json!("WARN");
-    if let Some(payload) = message.get_mut("payload").and_then(Value::as_object_mut) {
-        if let Some(first) = payload.keys().next().cloned() {
-            payload.shift_remove(&first);
-        }
+    if let Some(payload) = message.get_mut("payload").and_then(Value::as_object_mut)
+        && let Some(first) = payload.keys().next().cloned()
+    {
+        payload.shift_remove(&first);
     }
     message
 }
