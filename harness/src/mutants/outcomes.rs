@@ -101,7 +101,7 @@ pub(super) static OUTCOMES: &[Mutant] = &[
         "failed-restore-told-as-end",
         "a failed restore is announced as ended",
         "integrity/bit-flip",
-        "events",
+        "restored_bytes",
         outcome!(RestoreFailed, terminal: Terminal::End),
     ),
     mutant(
@@ -136,7 +136,7 @@ pub(super) static OUTCOMES: &[Mutant] = &[
         "clean-up-looks-at-one",
         "a service that starts closes one of the operations that were left open",
         "restart/clean-up-without-volume-service",
-        "recovery",
+        "operations",
         |parts| parts.db = wrap(|inner| Arc::new(LooksAtOne(inner))),
     ),
     mutant(
