@@ -50,7 +50,7 @@ fn every_report_can_be_had_again() {
     }
     let output = place.clinker(&["report", &bad, "--annotations"]);
     let said = text(&output.stdout);
-    assert!(said.starts_with("::error title=fail area/case@posix%3A4::expectations%0A"), "{said}");
+    assert!(said.starts_with("::error title=fail area/case@posix%3A4::service_state%0A"), "{said}");
     let output = place.clinker(&["report", &bad, "--junit", "-"]);
     assert!(text(&output.stdout).starts_with("<?xml") && text(&output.stdout).trim_end().ends_with("</testsuites>"));
 }
