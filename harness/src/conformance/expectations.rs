@@ -1,7 +1,7 @@
 //! Expectations: how a driver is known to fail, why that is accepted, and until when.
 //!
 //! An entry turns exactly the failure that it describes into [`Verdict::Xfail`]. One that does not describe what is seen
-//! any more is stale, which is a failure of its own: [`apply`](Expectations::apply). [`update`] rewrites a file from a
+//! any more is stale, which is a failure of its own: [`apply`](Expectations::apply). [`update()`] rewrites a file from a
 //! result. `docs/expectations.md` says what a file may hold. Nothing here reads files or clocks.
 
 mod apply;

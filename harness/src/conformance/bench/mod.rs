@@ -1,6 +1,6 @@
 //! The bench: a world with one process that calls a driver directly, and the driver's back end. No manager, no database.
 //!
-//! [`play`] puts it up for one body and takes it down. A body gets a [`Bench`]: it makes drivers, hands them volumes, breaks
+//! [`play()`] puts it up for one body and takes it down. A body gets a [`Bench`]: it makes drivers, hands them volumes, breaks
 //! the back end and looks into it. The same body runs in the simulation and, for adapters, in real time.
 
 mod backend;

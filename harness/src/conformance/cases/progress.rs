@@ -19,7 +19,7 @@ pub(super) static CASES: &[CaseBody] = &[
     case("B-NOTE-014", |bench| Box::pin(silent_after_failure(bench))),
 ];
 
-/// floor(processed × 10000 ÷ device bytes) ÷ 100 [D5].
+/// floor(processed × 10000 ÷ device bytes) ÷ 100 (D5).
 fn percent(processed: u64, len: u64) -> f64 {
     (processed.min(len) * 10_000 / len) as f64 / 100.0
 }
