@@ -1,6 +1,6 @@
 //! The text of one failure: rule, expected, observed, faults, the last wire events, and how to repeat it.
 //!
-//! [`text`] is of a run whose history is at hand; [`item`], in `failure/item.rs`, makes do with what a result holds.
+//! [`text`] is of a run whose history is at hand; [`item()`], in `failure/item.rs`, makes do with what a result holds.
 
 mod item;
 
