@@ -28,7 +28,9 @@ pub(crate) async fn give_back(manager: Arc<Manager>) {
             match give_back_once(&manager).await {
                 Ok(true) => break,
                 Ok(false) => {}
-                Err(error) => tracing::error!("volumes stay attached for now: {error}"),
+                Err(error) => {
+                    tracing::error!("volumes stay attached, asked for again in {} s: {error}", PAUSE.as_secs())
+                }
             }
             sleep(PAUSE).await;
         }

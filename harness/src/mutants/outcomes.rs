@@ -6,17 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_drivers::{Device, Result};
-use clinker_manager::bus::{Bus, Cast, Consumer, ReplyTo};
 use clinker_manager::db::{Call, Db};
 use clinker_manager::model::{BackupStatus, VolumeStatus};
 use clinker_manager::notify::Terminal;
 use clinker_manager::transitions::{Case, Outcome, VolumeChange};
 use clinker_manager::volumes::{Attachment, Temporary, Volumes};
 use serde_json::Value;
-use tokio::time::Duration;
 
-use super::Mutant;
 use super::decisions::Altered;
+use super::{Mutant, generic};
 use crate::run::{Parts, wrap};
 
 /// A mutant of `swift` in a scenario.
@@ -151,7 +149,7 @@ pub(super) static OUTCOMES: &[Mutant] = &[
         "error events have the priority of all others",
         "create/fails-at-chunk-5",
         "delivery",
-        |parts| parts.bus = wrap(|inner| Arc::new(AllInfo(inner))),
+        |parts| generic::notifications_altered(parts, as_info),
     ),
 ];
 
@@ -221,26 +219,9 @@ impl Device for ShortDevice {
     }
 }
 
-/// Every notification goes out with the priority INFO.
-struct AllInfo(Arc<dyn Bus>);
-
-#[async_trait]
-impl Bus for AllInfo {
-    async fn cast(&self, host: &str, cast: &Cast) -> Result<()> {
-        self.0.cast(host, cast).await
-    }
-    async fn call(&self, host: &str, call: &Cast, limit: Duration) -> Result<Value> {
-        self.0.call(host, call, limit).await
-    }
-    async fn reply(&self, to: &ReplyTo, answer: &Result<Value>) -> Result<()> {
-        self.0.reply(to, answer).await
-    }
-    async fn consume(&self, host: &str) -> Result<Box<dyn Consumer>> {
-        self.0.consume(host).await
-    }
-    async fn notify(&self, message: &Value) -> Result<()> {
-        let mut message = message.clone();
-        message["priority"] = "INFO".into();
-        self.0.notify(&message).await
-    }
+/// A notification with the priority INFO.
+fn as_info(message: &Value) -> Value {
+    let mut message = message.clone();
+    message["priority"] = "INFO".into();
+    message
 }

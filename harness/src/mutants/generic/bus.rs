@@ -13,17 +13,23 @@ use super::{Hit, How, LATE, Twist};
 use crate::run::Parts;
 
 pub(super) fn plant(twist: Twist, parts: &mut Parts) {
-    let hit = Arc::new(Hit::new(twist));
-    parts.bus = Arc::new(move |inner| Arc::new(Twisted { inner, hit: Arc::clone(&hit) }));
+    plant_altering(twist, altered, parts);
+}
+
+/// As [`plant`], with what becomes of a notification that is altered.
+pub(super) fn plant_altering(twist: Twist, alter: fn(&Value) -> Value, parts: &mut Parts) {
+    let (hit, before) = (Arc::new(Hit::new(twist)), Arc::clone(&parts.bus));
+    parts.bus = Arc::new(move |inner| Arc::new(Twisted { inner: before(inner), alter, hit: Arc::clone(&hit) }));
 }
 
 pub(super) fn plant_in_db(twist: Twist, parts: &mut Parts) {
-    let hit = Arc::new(Hit::new(twist));
-    parts.db = Arc::new(move |inner| Arc::new(TwistedDb { inner, hit: Arc::clone(&hit) }));
+    let (hit, before) = (Arc::new(Hit::new(twist)), Arc::clone(&parts.db));
+    parts.db = Arc::new(move |inner| Arc::new(TwistedDb { inner: before(inner), hit: Arc::clone(&hit) }));
 }
 
 struct Twisted {
     inner: Arc<dyn Bus>,
+    alter: fn(&Value) -> Value,
     hit: Arc<Hit>,
 }
 
@@ -64,7 +70,11 @@ impl Bus for Twisted {
     async fn notify(&self, message: &Value) -> Result<()> {
         match self.hit.strikes("bus.notify") {
             Some(How::Drop) => return Ok(()),
-            Some(How::Alter) => return self.inner.notify(&altered(message)).await,
+            Some(How::Alter) => return self.inner.notify(&(self.alter)(message)).await,
+            Some(How::Swallow) => {
+                drop(self.inner.notify(message).await);
+                return Ok(());
+            }
             Some(How::Repeat) => self.inner.notify(message).await?,
             _ => {}
         }

@@ -4,78 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use clinker_drivers::driver::BackupUpdate;
-use clinker_drivers::{
-    Backup, BackupControl, BackupDriver, Capabilities, Device, RequestContext, RestoreControl, Result,
-};
-use serde_json::{Map, Value};
+use clinker_drivers::{BackupControl, Device, RestoreControl, Result};
 
-use super::{Hit, How, Twist};
-use crate::run::Parts;
+use super::{Hit, How};
 
-pub(super) fn plant(twist: Twist, parts: &mut Parts) {
-    let hit = Arc::new(Hit::new(twist));
-    parts.driver = Arc::new(move |inner| Arc::new(Handing { inner, hit: Arc::clone(&hit) }));
-}
-
-/// A driver that is handed bent controls and devices.
-struct Handing {
-    inner: Arc<dyn BackupDriver>,
-    hit: Arc<Hit>,
-}
-
-#[async_trait]
-impl BackupDriver for Handing {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    async fn do_setup(&self) -> Result<()> {
-        self.inner.do_setup().await
-    }
-    async fn check_for_setup_error(&self) -> Result<()> {
-        self.inner.check_for_setup_error().await
-    }
-    async fn backup(
-        &self,
-        context: &RequestContext,
-        backup: &Backup,
-        parent: Option<&Backup>,
-        device: &dyn Device,
-        control: Arc<dyn BackupControl>,
-    ) -> Result<BackupUpdate> {
-        let control = Arc::new(Making { inner: control, hit: Arc::clone(&self.hit) });
-        let device = Bent { inner: device, hit: &self.hit };
-        self.inner.backup(context, backup, parent, &device, control).await
-    }
-    async fn restore(
-        &self,
-        context: &RequestContext,
-        chain: &[Backup],
-        device: &dyn Device,
-        volume_is_new: bool,
-        control: Arc<dyn RestoreControl>,
-    ) -> Result<()> {
-        let control = Arc::new(Restoring { inner: control, hit: Arc::clone(&self.hit) });
-        let device = Bent { inner: device, hit: &self.hit };
-        self.inner.restore(context, chain, &device, volume_is_new, control).await
-    }
-    async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
-        self.inner.delete_backup(context, backup).await
-    }
-    fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {
-        self.inner.export_record(backup)
-    }
-    fn import_record(&self, backup: &Backup, driver_info: &Map<String, Value>) -> Result<()> {
-        self.inner.import_record(backup, driver_info)
-    }
-    async fn verify(&self, context: &RequestContext, backup: &Backup, object_count: u64) -> Result<()> {
-        self.inner.verify(context, backup, object_count).await
-    }
-}
-
-struct Making {
-    inner: Arc<dyn BackupControl>,
-    hit: Arc<Hit>,
+/// The control of a backup.
+pub(super) struct Making {
+    pub inner: Arc<dyn BackupControl>,
+    pub hit: Arc<Hit>,
 }
 
 #[async_trait]
@@ -109,9 +45,10 @@ impl BackupControl for Making {
     }
 }
 
-struct Restoring {
-    inner: Arc<dyn RestoreControl>,
-    hit: Arc<Hit>,
+/// The control of a restore.
+pub(super) struct Restoring {
+    pub inner: Arc<dyn RestoreControl>,
+    pub hit: Arc<Hit>,
 }
 
 #[async_trait]
@@ -135,9 +72,9 @@ impl RestoreControl for Restoring {
     }
 }
 
-struct Bent<'a> {
-    inner: &'a dyn Device,
-    hit: &'a Hit,
+pub(super) struct Bent<'a> {
+    pub inner: &'a dyn Device,
+    pub hit: &'a Hit,
 }
 
 fn flipped(data: &Bytes) -> Bytes {

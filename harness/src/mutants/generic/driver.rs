@@ -1,4 +1,4 @@
-//! Calls of the driver's port.
+//! Calls of the driver's port, and what they are handed.
 
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use clinker_drivers::{
 };
 use serde_json::{Map, Value};
 
+use super::controls::{Bent, Making, Restoring};
 use super::{Hit, How, Twist};
 use crate::run::Parts;
 
 pub(super) fn plant(twist: Twist, parts: &mut Parts) {
-    let hit = Arc::new(Hit::new(twist));
-    parts.driver = Arc::new(move |inner| Arc::new(Twisted { inner, hit: Arc::clone(&hit) }));
+    let (hit, before) = (Arc::new(Hit::new(twist)), Arc::clone(&parts.driver));
+    parts.driver = Arc::new(move |inner| Arc::new(Twisted { inner: before(inner), hit: Arc::clone(&hit) }));
 }
 
 struct Twisted {
@@ -79,6 +80,8 @@ impl BackupDriver for Twisted {
         }
         // An altered one takes every backup for a full one.
         let parent = if how == Some(How::Alter) { None } else { parent };
+        let control = Arc::new(Making { inner: control, hit: Arc::clone(&self.hit) });
+        let device = &Bent { inner: device, hit: &self.hit };
         let result = self.inner.backup(context, backup, parent, device, control).await;
         if how == Some(How::Swallow) { Ok(result.unwrap_or_default()) } else { result }
     }
@@ -99,6 +102,8 @@ impl BackupDriver for Twisted {
         // An altered one restores the oldest link only, and takes every volume for a new one.
         let altered = how == Some(How::Alter);
         let chain = if altered { &chain[..chain.len().min(1)] } else { chain };
+        let control = Arc::new(Restoring { inner: control, hit: Arc::clone(&self.hit) });
+        let device = &Bent { inner: device, hit: &self.hit };
         let result = self.inner.restore(context, chain, device, volume_is_new || altered, control).await;
         if how == Some(How::Swallow) { Ok(()) } else { result }
     }

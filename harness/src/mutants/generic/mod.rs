@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clinker_env::{Env, real};
+use serde_json::Value;
 
 use crate::run::{Parts, wrap_env};
 
@@ -64,12 +65,16 @@ impl Twist {
         format!("{}-{}{nth}", self.call, self.how.name())
     }
 
-    /// Plants it.
+    /// Every call of that name.
+    pub const fn every(call: &'static str, how: How) -> Twist {
+        Twist { call, how, nth: 0 }
+    }
+
+    /// Plants it, around what is planted already.
     pub fn plant(&self, parts: &mut Parts) {
         match self.call.split('.').next() {
             Some("store") => store::plant(*self, parts),
-            Some("driver") => driver::plant(*self, parts),
-            Some("control" | "device") => controls::plant(*self, parts),
+            Some("driver" | "control" | "device") => driver::plant(*self, parts),
             Some("bus") => bus::plant(*self, parts),
             Some("env") => parts.env = wrap_env(|env| Env { rng: real::env().rng, ..env }),
             Some("db") => bus::plant_in_db(*self, parts),
@@ -156,10 +161,15 @@ pub fn all() -> Vec<Twist> {
         // Random bytes of the machine in place of the seed's.
         ("env.rng", &[How::Alter]),
     ];
-    let whole = twists.iter().flat_map(|(call, hows)| hows.iter().map(|how| Twist { call, how: *how, nth: 0 }));
+    let whole = twists.iter().flat_map(|(call, hows)| hows.iter().map(|how| Twist::every(call, *how)));
     let third =
         [("store.put", How::Drop), ("store.put", How::Alter), ("store.delete", How::Drop), ("bus.notify", How::Drop)];
     whole.chain(third.into_iter().map(|(call, how)| Twist { call, how, nth: 3 })).collect()
+}
+
+/// Lets every notification go out as another.
+pub(super) fn notifications_altered(parts: &mut Parts, alter: fn(&Value) -> Value) {
+    bus::plant_altering(Twist::every("bus.notify", How::Alter), alter, parts);
 }
 
 /// The mutant of a name that [`Twist::name`] gives.

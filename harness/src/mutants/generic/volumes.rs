@@ -10,8 +10,8 @@ use super::{Hit, How, Twist};
 use crate::run::Parts;
 
 pub(super) fn plant(twist: Twist, parts: &mut Parts) {
-    let hit = Arc::new(Hit::new(twist));
-    parts.volumes = Arc::new(move |inner| Arc::new(Twisted { inner, hit: Arc::clone(&hit) }));
+    let (hit, before) = (Arc::new(Hit::new(twist)), Arc::clone(&parts.volumes));
+    parts.volumes = Arc::new(move |inner| Arc::new(Twisted { inner: before(inner), hit: Arc::clone(&hit) }));
 }
 
 struct Twisted {
