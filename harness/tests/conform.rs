@@ -82,9 +82,9 @@ fn nothing_played_is_an_error_of_its_own() {
 #[test]
 fn an_unknown_driver_case_or_capability_is_refused_with_a_suggestion() {
     let place = Place::new("unknown");
-    check(&place, "conform --driver posx", 2, "did you mean posix?");
+    check(&place, "conform --driver posx", 2, "did you mean `posix`?");
     check(&place, "conform --driver posix --case B-CRT-0O1", 2, "did you mean `B-CRT-001`?");
-    check(&place, "conform --driver posix --needs incremntal", 2, "did you mean incremental?");
+    check(&place, "conform --driver posix --needs incremntal", 2, "did you mean `incremental`?");
     check(&place, "conform --driver posix --level cor", 2, "core");
     check(&place, "conform --driver posix --expectations none.toml", 2, "none.toml");
 }
@@ -202,7 +202,7 @@ fn played(candidate: Candidate, ids: &[&str]) -> Vec<CaseResult> {
         pictures: false,
     };
     let cases: Vec<_> = ids.iter().map(|id| find(id).unwrap()).collect();
-    suite.run(&cases, 2, &|_, _| ())
+    suite.run(&cases, 2, &|_| ())
 }
 
 #[test]

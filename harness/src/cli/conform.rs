@@ -23,8 +23,8 @@ use crate::conformance::candidate::Candidate;
 use crate::conformance::cases::Scale;
 use crate::conformance::expectations::Stale;
 use crate::conformance::profile;
-use crate::conformance::suite::Suite;
-use crate::loader::presets;
+use crate::conformance::suite::{Suite, whole};
+use crate::loader::suggest::near;
 
 #[derive(Args)]
 pub(super) struct Conform {
@@ -136,7 +136,7 @@ impl Conform {
             say(ndjson::start(Some(&subject), selected.len()).trim_end())?;
         }
         let known = |result: &mut CaseResult| expected.apply_to(&subject, result, today);
-        let mut cases = all_of(self.play(&suite, &selected, &known)?);
+        let mut cases = whole(self.play(&suite, &selected, &known)?);
         let selected = |id: &str| selected.iter().any(|case| case.id == id);
         let stale = expected.apply(&subject, &mut cases, &selected, today);
         let file = File::of_cases(subject, cases);
@@ -154,15 +154,7 @@ impl Conform {
     }
 
     fn candidate(&self, out: &Path) -> Result<Candidate> {
-        if presets::preset(&self.driver).is_none() {
-            let near = crate::loader::suggest::nearest(&self.driver, &presets::names());
-            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            bail!(
-                "--driver: no driver preset is called \"{}\"; there are {}{hint}",
-                self.driver,
-                presets::names().join(", ")
-            );
-        }
+        select::preset(&self.driver)?;
         let Some(command) = &self.adapter else {
             return Candidate::built_in(&self.driver).context("--driver: no such preset");
         };
@@ -193,9 +185,8 @@ impl Conform {
         for need in &self.needs {
             let known: Vec<&str> = profile::roles().iter().copied().chain(profile::capabilities()).collect();
             if !known.contains(&need.as_str()) {
-                let near = crate::loader::suggest::nearest(need, &known);
-                let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                bail!("--needs: no role or capability is called \"{need}\"; there are {}{hint}", known.join(", "));
+                let (names, hint) = (known.join(", "), near(need, &known));
+                bail!("--needs: no role or capability is called \"{need}\"; there are {names}{hint}");
             }
         }
         let named: Vec<&Case> = self
@@ -227,7 +218,7 @@ impl Conform {
         let jobs = self.jobs.unwrap_or(if self.adapter.is_some() { 8 } else { default_jobs(Engine::Simnet) });
         let progress = Mutex::new(Progress::new(selected.len()));
         let told: Mutex<Result<()>> = Mutex::new(Ok(()));
-        let each = |result: &CaseResult, _: usize| {
+        let each = |result: &CaseResult| {
             let mut result = result.clone();
             known(&mut result);
             let result = &result;
@@ -284,15 +275,6 @@ impl Conform {
         }
         say(&terminal::text(file))
     }
-}
-
-/// One result per case of the profile, in its order: those that were not selected too.
-pub(super) fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
-    let of = |case: &Case| match results.iter().position(|result| result.id == case.id) {
-        Some(at) => results.swap_remove(at),
-        None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
-    };
-    profile::profile().cases.iter().map(of).collect()
 }
 
 /// The worst verdict counts; a skip counts for nothing. What a stale expectation speaks of counts as that.

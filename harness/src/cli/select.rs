@@ -2,15 +2,25 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result};
 use clinker_model::plan::Plan;
 
 use crate::catalog::{self, Entry};
-use crate::loader::presets;
+use crate::loader::presets::{self, Preset};
+use crate::loader::suggest::near;
 
 /// The scenarios of `folder`, or the built-in ones.
 pub(super) fn scenarios(folder: Option<&Path>) -> Result<Vec<Entry>> {
     folder.map_or_else(catalog::embedded, catalog::from_folder)
+}
+
+/// The preset that a command line names.
+pub(super) fn preset(driver: &str) -> Result<&'static Preset> {
+    let names = presets::names();
+    presets::preset(driver).with_context(|| {
+        let (known, near) = (names.join(", "), near(driver, &names));
+        format!("--driver: no driver preset is called \"{driver}\"; there are {known}{near}")
+    })
 }
 
 /// A plan per scenario whose name contains `pattern` and per driver it is for.
@@ -20,10 +30,8 @@ pub(super) fn plans(
     driver: Option<&str>,
     seed: Option<u64>,
 ) -> Result<Vec<Plan>> {
-    if let Some(driver) = driver
-        && presets::preset(driver).is_none()
-    {
-        bail!("--driver: no driver preset is called \"{driver}\"; there are {}", presets::names().join(", "));
+    if let Some(driver) = driver {
+        preset(driver)?;
     }
     let mut plans = Vec::new();
     for entry in scenarios(folder)? {

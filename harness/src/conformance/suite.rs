@@ -1,8 +1,5 @@
 //! The cases of a profile for one candidate: which apply, what is played for each, and its verdict.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::fault::{Fault, Matching};
@@ -10,12 +7,13 @@ use clinker_model::plan::{Plan, Step};
 use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
 use clinker_world::run_isolated;
 
-use super::bench::{Pace, Setting, play};
+use super::bench::{Pace, Played, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, CaseBody, Scale};
-use super::determinism;
+use super::{determinism, profile};
 use crate::catalog::Entry;
 use crate::examine::{Examined, Likeness, examine_as, is_kind};
+use crate::parallel;
 use crate::run::Parts;
 
 /// How the suite is played.
@@ -45,25 +43,13 @@ struct One {
 }
 
 impl Suite {
-    /// One case after the other, `jobs` at a time; results in the order of the cases. `each` hears of every one.
-    pub fn run(&self, cases: &[&Case], jobs: usize, each: &(dyn Fn(&CaseResult, usize) + Sync)) -> Vec<CaseResult> {
-        let (next, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let results: Mutex<Vec<Option<CaseResult>>> = Mutex::new(cases.iter().map(|_| None).collect());
-        std::thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, cases.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some((index, case)) = {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        cases.get(index).map(|case| (index, *case))
-                    } {
-                        let result = self.case(case);
-                        each(&result, ended.fetch_add(1, Ordering::Relaxed) + 1);
-                        results.lock().expect("no panic while the lock is held")[index] = Some(result);
-                    }
-                });
-            }
-        });
-        results.into_inner().expect("no panic while the lock is held").into_iter().flatten().collect()
+    /// All cases, `jobs` at a time; results in the order of the cases. `each` hears of every one as it ends.
+    pub fn run(&self, cases: &[&Case], jobs: usize, each: &(dyn Fn(&CaseResult) + Sync)) -> Vec<CaseResult> {
+        parallel::map(cases, jobs, |case| {
+            let result = self.case(case);
+            each(&result);
+            result
+        })
     }
 
     /// Plays a case.
@@ -138,9 +124,12 @@ impl Suite {
         let other = (case.id == "B-DET-002").then(|| self.setting(&case.id, None, String::new(), self.seed));
         let twice = twice.into_iter().map(|(body, variant)| {
             let setting = self.setting(body.id, body.page, variant, self.seed);
-            determinism::twice(&setting, &case.rule, body)
+            Played::of(&setting, &case.rule, determinism::twice(&setting, &case.rule, body))
         });
-        let other = other.into_iter().map(|setting| determinism::in_two_processes(&setting, &case.rule));
+        let other = other.into_iter().map(|setting| {
+            let outcome = determinism::in_two_processes(&setting, &case.rule);
+            Played::of(&setting, &case.rule, outcome)
+        });
         twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint })
     }
 
@@ -254,6 +243,15 @@ fn broken(entry: &Entry, preset: &str, why: String) -> One {
         timeline: None,
     };
     One { result, fingerprint: None }
+}
+
+/// One result per case of the profile, in its order: those that were not selected too.
+pub fn whole(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
+    let of = |case: &Case| match results.iter().position(|result| result.id == case.id) {
+        Some(at) => results.swap_remove(at),
+        None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
+    };
+    profile::profile().cases.iter().map(of).collect()
 }
 
 /// The verdict of a case from its plays: the worst counts, and nothing that was not played is a pass.

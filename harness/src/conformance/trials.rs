@@ -18,7 +18,7 @@ use super::candidate::Candidate;
 use super::cases::Scale;
 use super::expectations::Expectations;
 use super::profile::profile;
-use super::suite::Suite;
+use super::suite::{Suite, whole};
 use crate::catalog;
 use crate::cli::expectations;
 
@@ -149,7 +149,7 @@ fn play(stage: &Arc<Stage>, own: &Own, arguments: &Arguments) -> ExitCode {
     if arguments.list {
         return ExitCode::SUCCESS;
     }
-    let results = all_of(std::mem::take(&mut *stage.results.lock().expect("no panic while the lock is held")));
+    let results = whole(std::mem::take(&mut *stage.results.lock().expect("no panic while the lock is held")));
     if let Some(file) = &own.result {
         let text = json::text(&json::File::of_cases(stage.subject.clone(), results));
         if let Err(error) = std::fs::write(file, text) {
@@ -185,15 +185,6 @@ fn ended(result: &CaseResult) -> Result<Completion, Failed> {
         Verdict::Skip => Ok(Completion::ignored_with(result.reason.as_deref().unwrap_or("skipped"))),
         Verdict::Fail | Verdict::Golden | Verdict::Error => Err(failure::item(&item::of_case(result)).into()),
     }
-}
-
-/// One result per case of the profile, in its order: those that were not selected too.
-fn all_of(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
-    let of = |case: &Case| match results.iter().position(|result| result.id == case.id) {
-        Some(at) => results.swap_remove(at),
-        None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
-    };
-    profile().cases.iter().map(of).collect()
 }
 
 fn complain(text: &str) {

@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 pub const CHUNK: u64 = 64 << 10;
 pub const BLOCK: u64 = 4 << 10;
 
+/// The port of a preset's server, by its host.
+pub fn port(server: &str) -> u16 {
+    if server == "keystone" { 5000 } else { 8080 }
+}
+
 /// The message broker of every world, and who may log in there.
 pub const BROKER_HOST: &str = "broker";
 pub const BROKER_PORT: u16 = 5672;

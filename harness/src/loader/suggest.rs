@@ -9,13 +9,17 @@ pub fn nearest<'c>(word: &str, candidates: &[&'c str]) -> Option<&'c str> {
     best.map(|(_, candidate)| candidate).or_else(part)
 }
 
+/// What to add to a message that lists the names already: a suggestion, if one is near enough.
+pub fn near(word: &str, candidates: &[&str]) -> String {
+    nearest(word, candidates).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 /// What to add to a message about an unknown `word`: a suggestion, or the names that are known when they are few.
 pub fn hint(word: &str, candidates: &[&str]) -> String {
-    match nearest(word, candidates) {
-        Some(candidate) => format!("; did you mean `{candidate}`?"),
-        None if candidates.is_empty() => String::new(),
-        None if candidates.len() <= 20 => format!("; known are {}", candidates.join(", ")),
-        None => String::new(),
+    match near(word, candidates) {
+        near if !near.is_empty() => near,
+        _ if (1..=20).contains(&candidates.len()) => format!("; known are {}", candidates.join(", ")),
+        _ => String::new(),
     }
 }
 

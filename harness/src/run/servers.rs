@@ -104,7 +104,7 @@ fn add_swift(
     servers.targets.insert("swift".to_owned(), swift.clone());
     add(world, "swift", move |env| {
         let swift = Arc::clone(&swift);
-        async move { swift.serve(env, 8080).await.map_err(BoxError::from) }
+        async move { swift.serve(env, presets::port("swift")).await.map_err(BoxError::from) }
     })?;
     if !with_keystone {
         return Ok(servers);
@@ -113,7 +113,7 @@ fn add_swift(
     servers.targets.insert("keystone".to_owned(), keystone.clone());
     add(world, "keystone", move |env| {
         let keystone = Arc::clone(&keystone);
-        async move { keystone.serve(env, 5000).await.map_err(BoxError::from) }
+        async move { keystone.serve(env, presets::port("keystone")).await.map_err(BoxError::from) }
     })?;
     servers.client_tokens = (driver == "swift-per-user").then_some(tokens);
     Ok(servers)
@@ -148,7 +148,7 @@ fn add_s3(world: &mut dyn World, journal: &Arc<SimJournal>, particulars: Particu
     servers.targets.insert("s3".to_owned(), server.clone());
     add(world, "s3", move |env| {
         let server = Arc::clone(&server);
-        async move { server.serve(env, 8080).await.map_err(BoxError::from) }
+        async move { server.serve(env, presets::port("s3")).await.map_err(BoxError::from) }
     })?;
     Ok(servers)
 }

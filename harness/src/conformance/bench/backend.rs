@@ -123,17 +123,28 @@ impl Bench {
         self.shared.backend.store().stored()
     }
 
+    /// Names of stored objects that no backup explains.
+    pub fn unexplained(&self) -> Vec<String> {
+        let known = self.shared.known.lock().expect("no panic while the lock is held");
+        let names = self.ledger().into_iter().map(|object| object.name);
+        names.filter(|name| !known.iter().any(|id| name.contains(id.as_str()))).collect()
+    }
+
     /// Names of stored objects that contain the backup's id or lie in a container that does, sorted.
     pub fn objects_of(&self, backup_id: &str) -> Vec<String> {
         let ledger = self.ledger().into_iter();
         ledger.map(|object| object.name).filter(|name| name.contains(backup_id)).collect()
     }
 
-    /// Permission bits of a file or folder of the repository; none where the back end is no disk of ours.
-    pub fn mode(&self, path: &str) -> Option<u32> {
+    /// Permission bits of a file or folder of the repository.
+    pub fn mode(&self, path: &str) -> Outcome<u32> {
         let backend = &self.shared.backend;
-        let root = backend.disk.as_ref()?;
-        root.mode(path)
+        let mode = match (&backend.disk, &backend.folder) {
+            (Some(disk), _) => disk.mode(path),
+            (None, Some(folder)) => folder.mode(path),
+            (None, None) => return Err(Stop::Broken(format!("{path}: the back end is no disk"))),
+        };
+        mode.ok_or_else(|| Stop::failed("a file or folder is missing", format!("{path} is there"), "it is not"))
     }
 
     /// An object's bytes.

@@ -4,7 +4,7 @@ use clinker_drivers::{Backup, BackupDriver};
 
 use super::device::Volume;
 use super::format::first_difference;
-use super::{Bench, Fault, Watched};
+use super::{Bench, Watched};
 use crate::conformance::outcome::{Outcome, ensure, equal};
 
 /// What fills a volume that a restore has to overwrite.
@@ -37,13 +37,6 @@ impl Bench {
     /// Fails with `what` if an object of this backup is stored.
     pub fn holds_nothing_of(&self, backup_id: &str, what: &str) -> Outcome {
         equal(what, &Vec::<String>::new(), &self.objects_of(backup_id))
-    }
-
-    /// Takes a stored object of a backup away; that it is stored is no matter of course, but the driver's doing.
-    pub async fn take(&self, made: &Backup, ending: &str) -> Outcome<Fault> {
-        let name = format!("{}{ending}", made.service_metadata.as_deref().unwrap_or_default());
-        self.object(made.container.as_deref().unwrap_or_default(), &name)?;
-        self.lose(made, ending).await
     }
 
     /// How many requests the servers have seen so far.

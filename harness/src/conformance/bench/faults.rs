@@ -101,7 +101,7 @@ impl Bench {
     /// Begins a fault of the vocabulary that scenarios have; hosts by their names there.
     pub async fn begin(&self, fault: model::Fault) -> Outcome<Fault> {
         let begun = self.declare(fault.name());
-        let mut fault = fault;
+        let (mut fault, damaged) = (fault.clone(), damaged(&fault));
         for (_, host) in fault.hosts_mut() {
             *host = self.shared.backend.host(host).to_owned();
         }
@@ -120,7 +120,11 @@ impl Bench {
                 .lock()
                 .expect("no panic while the lock is held")
                 .retain(|(fault, _)| fault.id != begun.id);
-            return Err(Stop::Skipped(format!("the back end has no such fault: {why}")));
+            // Every back end can damage what it stores: that there is nothing is the driver's doing.
+            return Err(match damaged {
+                Some(object) => Stop::failed(format!("no object {object} is stored"), "an object to damage", why),
+                None => Stop::Skipped(format!("the back end has no such fault: {why}")),
+            });
         }
         Ok(begun)
     }
@@ -230,6 +234,17 @@ impl Bench {
     pub async fn swap(&self, made: &clinker_drivers::Backup, object: &str, with: &str) -> Outcome<Fault> {
         let (backup, object, with) = (made.id.clone(), object.to_owned(), with.to_owned());
         self.begin(model::Fault::Swap(model::Swap { backup, object, with })).await
+    }
+}
+
+/// The object that a fault damages, by the end of its name.
+fn damaged(fault: &model::Fault) -> Option<String> {
+    match fault {
+        model::Fault::Corrupt(stored) | model::Fault::Truncate(stored) | model::Fault::Lose(stored) => {
+            Some(stored.object.clone())
+        }
+        model::Fault::Swap(swap) => Some(format!("{} or {}", swap.object, swap.with)),
+        _ => None,
     }
 }
 

@@ -22,6 +22,12 @@ impl Folder {
         self.root.path()
     }
 
+    /// Permission bits of a path.
+    pub fn mode(&self, path: &str) -> Option<u32> {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some(std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777)
+    }
+
     fn files(&self) -> Vec<PathBuf> {
         let (mut found, mut folders) = (Vec::new(), vec![self.root.path().to_owned()]);
         while let Some(folder) = folders.pop() {

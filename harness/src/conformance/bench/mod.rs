@@ -39,7 +39,7 @@ use super::adapters;
 use super::candidate::Candidate;
 use super::outcome::{Outcome, Stop};
 use crate::adapter::{AdapterProcess, Role};
-use crate::loader::presets::{BLOCK, CHUNK};
+use crate::loader::presets::{BLOCK, CHUNK, port};
 use crate::run::scene::{Recorder, driver_factory};
 use crate::run::{Parts, scene};
 use backend::Backend;
@@ -243,7 +243,8 @@ impl Bench {
 
     /// A path of the store's server as a URL.
     pub fn url(&self, path: &str) -> String {
-        self.shared.relays.translated(&format!("http://{}:8080{path}", self.shared.candidate.preset.store))
+        let store = self.shared.candidate.preset.store;
+        self.shared.relays.translated(&format!("http://{store}:{}{path}", port(store)))
     }
 
     /// The project of every operation.

@@ -69,29 +69,35 @@ pub struct Played {
 }
 
 impl Played {
-    /// A play without a world of its own, that kept the rule.
-    pub fn passed(setting: &Setting) -> Played {
-        let finding = Finding { checker: setting.case.clone(), outcome: Found::Pass, violations: vec![] };
-        let result = RunResult { verdict: Verdict::Pass, findings: vec![finding], ..empty(setting) };
-        Played { result, fingerprint: None, history: None }
+    /// An outcome without a world of its own.
+    pub fn of(setting: &Setting, rule: &str, outcome: Outcome) -> Played {
+        Played::ended(setting, rule, outcome, 0)
     }
 
-    pub fn failed(setting: &Setting, rule: &str, what: &str, expected: String, observed: String) -> Played {
-        let violation = Violation { rule: rule.to_owned(), expected, observed, t_ns: 0 };
-        let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
-        let reason = Some(what.to_owned());
-        let result = RunResult { verdict: Verdict::Fail, reason, findings: vec![finding], ..empty(setting) };
-        Played { result, fingerprint: Some(what.to_owned()), history: None }
-    }
-
-    pub fn skipped(setting: &Setting, why: &str) -> Played {
-        let result = RunResult { reason: Some(why.to_owned()), ..empty(setting) };
-        Played { result, fingerprint: None, history: None }
-    }
-
-    pub fn broken(setting: &Setting, why: String) -> Played {
-        let result = RunResult { verdict: Verdict::Error, reason: Some(why), ..empty(setting) };
-        Played { result, fingerprint: None, history: None }
+    /// What is said of an outcome that came at this moment.
+    fn ended(setting: &Setting, rule: &str, outcome: Outcome, t_ns: u64) -> Played {
+        let finding = |outcome, violations| vec![Finding { checker: setting.case.clone(), outcome, violations }];
+        let mut result = empty(setting);
+        let mut fingerprint = None;
+        match outcome {
+            Ok(()) => {
+                result.verdict = Verdict::Pass;
+                result.findings = finding(Found::Pass, vec![]);
+            }
+            Err(Stop::Skipped(why)) => result.reason = Some(why),
+            Err(Stop::Broken(why)) => {
+                result.verdict = Verdict::Error;
+                result.reason = Some(why);
+            }
+            Err(Stop::Failed { what, expected, observed }) => {
+                let violation = Violation { rule: rule.to_owned(), expected, observed, t_ns };
+                result.verdict = Verdict::Fail;
+                result.reason = Some(what.clone());
+                result.findings = finding(Found::Fail, vec![violation]);
+                fingerprint = Some(what);
+            }
+        }
+        Played { result, fingerprint, history: None }
     }
 }
 
@@ -120,7 +126,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
 
 /// A play in which the adapter did not take part to the end.
 fn unfit(setting: &Setting, rule: &str, failure: &AdapterFailure) -> Played {
-    Played::failed(setting, rule, failure.how.as_str(), "an answer".to_owned(), failure.to_string())
+    Played::of(setting, rule, Err(Stop::failed(failure.how.as_str(), "an answer", failure.to_string())))
 }
 
 type Process = Option<(Role, AdapterProcess)>;
@@ -137,10 +143,7 @@ fn play_with(setting: &Setting, rule: &str, body: Body, process: Process) -> Pla
             }
         })?
     });
-    played.unwrap_or_else(|error| {
-        let result = RunResult { verdict: Verdict::Error, reason: Some(error.to_string()), ..empty(setting) };
-        Played { result, fingerprint: Some("the harness broke".to_owned()), history: None }
-    })
+    played.unwrap_or_else(|error| Played::of(setting, rule, Err(Stop::Broken(error.to_string()))))
 }
 
 fn play_in(
@@ -254,33 +257,11 @@ fn judged(world: &mut dyn World, setting: &Setting, rule: &str, outcome: Outcome
         }
         (outcome, _) => outcome,
     };
-    let mut result = RunResult {
-        faults,
-        hash: format!("{:016x}", journal.hash()),
-        events: journal.events(),
-        virtual_seconds: world.now().as_secs_f64(),
-        ..empty(setting)
-    };
-    let mut fingerprint = None;
-    match outcome {
-        Ok(()) => {
-            result.verdict = Verdict::Pass;
-            result.findings = vec![Finding { checker: setting.case.clone(), outcome: Found::Pass, violations: vec![] }];
-        }
-        Err(Stop::Skipped(why)) => result.reason = Some(why),
-        Err(Stop::Broken(why)) => {
-            result.verdict = Verdict::Error;
-            result.reason = Some(why);
-        }
-        Err(Stop::Failed { what, expected, observed }) => {
-            result.verdict = Verdict::Fail;
-            result.reason = Some(what.clone());
-            let violation = Violation { rule: rule.to_owned(), expected, observed, t_ns: now_ns };
-            let finding = Finding { checker: setting.case.clone(), outcome: Found::Fail, violations: vec![violation] };
-            result.findings = vec![finding];
-            fingerprint = Some(what);
-        }
-    }
+    let mut played = Played::ended(setting, rule, outcome, now_ns);
+    played.result.faults = faults;
+    played.result.hash = format!("{:016x}", journal.hash());
+    played.result.events = journal.events();
+    played.result.virtual_seconds = world.now().as_secs_f64();
     let engine = if setting.pace == Pace::Virtual { Engine::Simnet } else { Engine::Real };
     let header = Header {
         format: 1,
@@ -291,8 +272,8 @@ fn judged(world: &mut dyn World, setting: &Setting, rule: &str, outcome: Outcome
         plan: plan(setting, engine),
         secrets: servers::secrets(),
     };
-    let history = History { header, records: journal.take_records() };
-    Played { result, fingerprint, history: Some(history) }
+    played.history = Some(History { header, records: journal.take_records() });
+    played
 }
 
 fn name(setting: &Setting) -> String {

@@ -8,7 +8,7 @@ use clinker_model::{Fault, FaultId, Journal};
 use clinker_world::SimJournal;
 
 use crate::adapter::relay::{Relay, RelayMode};
-use crate::loader::presets::Preset;
+use crate::loader::presets::{Preset, port};
 
 /// One relay per server; none where the driver is in the world itself.
 #[derive(Default)]
@@ -17,10 +17,6 @@ pub(super) struct Relays {
     ways: BTreeMap<String, (u16, Relay)>,
     /// Bites of a relay that are accounted for.
     active: std::sync::Mutex<BTreeMap<FaultId, (String, u64)>>,
-}
-
-fn port(host: &str) -> u16 {
-    if host == "keystone" { 5000 } else { 8080 }
 }
 
 impl Relays {

@@ -188,12 +188,10 @@ async fn version_gate(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let volume = bench.volume(CHUNK + TAIL);
     for version in ["2.0.0", "1.0.1", "0.9", "", "1.0.0\u{0}"] {
-        for ending in ["_metadata", "_sha256file"] {
-            let backup = bench.full(&*driver, &volume).await?;
-            rewrite(&bench, &backup, ending, |document| document["version"] = Value::from(version))?;
-            let what = format!("a restore of version {version:?} in {ending}");
-            refused_untouched(&bench, &*driver, &what, &[&backup], volume.bytes().len()).await?;
-        }
+        let backup = bench.full(&*driver, &volume).await?;
+        rewrite(&bench, &backup, "_metadata", |document| document["version"] = Value::from(version))?;
+        let what = format!("a restore of version {version:?}");
+        refused_untouched(&bench, &*driver, &what, &[&backup], volume.bytes().len()).await?;
     }
     if bench.needs("incremental").is_err() {
         return Ok(());

@@ -164,7 +164,8 @@ async fn invariants(bench: Bench) -> Outcome {
     if let Some(begun) = begun {
         bench.heal(&begun).await;
     }
-    stage.judge(ended).await
+    stage.judge(ended).await?;
+    equal("objects are stored that no backup explains", &Vec::<String>::new(), &bench.unexplained())
 }
 
 /// Runs the operation with the fault at its `at`th request.

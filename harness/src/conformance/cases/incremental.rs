@@ -115,7 +115,7 @@ fn refused_whole(bench: &Bench, what: &str, made: Made, kinds: &[Kind], words: &
     let id = made.backup.id.clone();
     let text = refused(what, made.result, kinds)?.to_string();
     for word in words {
-        ensure(text.contains(word), &format!("{what}: the error does not say {word}"), *word, || text.clone())?;
+        ensure(text.contains(word), &format!("{what}: the error does not say why"), *word, || text.clone())?;
     }
     bench.holds_nothing_of(&id, &format!("{what} left objects"))
 }
@@ -159,7 +159,7 @@ async fn parent_missing(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let volume = bench.volume(2 * CHUNK + TAIL);
     let full = bench.full(&*driver, &volume).await?;
-    let lost = bench.take(&full, "_sha256file").await?;
+    let lost = bench.lose(&full, "_sha256file").await?;
     volume.edit(0, b"changed");
     let name = format!("{}_sha256file", full.service_metadata.as_deref().unwrap_or_default());
     let made = bench.backup(&*driver, &volume, Order { parent: Some(&full), ..Order::default() }).await;

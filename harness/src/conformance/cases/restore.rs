@@ -100,7 +100,7 @@ async fn object_list_mismatch(bench: Bench) -> Outcome {
     }
     for missing in ["-00001", "-00003", "-00004"] {
         let backup = bench.full(&*driver, &volume).await?;
-        let lost = bench.take(&backup, missing).await?;
+        let lost = bench.lose(&backup, missing).await?;
         refused_untouched(&bench, &*driver, "a restore with an object too few", &[&backup], len).await?;
         bench.heal(&lost).await;
     }
@@ -113,7 +113,7 @@ async fn object_list_mismatch(bench: Bench) -> Outcome {
         refused_untouched(&bench, &*driver, "a restore with an object too many", &chain, len).await?;
         let order = Order { parent: Some(&sound), ..Order::default() };
         let another = bench.backup(&*driver, &volume, order).await.stored()?;
-        let lost = bench.take(&sound, "-00002").await?;
+        let lost = bench.lose(&sound, "-00002").await?;
         let chain = [&sound, &another];
         refused_untouched(&bench, &*driver, "a restore whose parent has an object too few", &chain, len).await?;
         bench.heal(&lost).await;

@@ -216,13 +216,13 @@ async fn paths_and_modes(bench: Bench) -> Outcome {
     let expected = format!("{}/{}/{id}", &id[..2], &id[2..4]);
     equal("the default container is not id[0:2]/id[2:4]/id", &Some(expected.clone()), &backup.container)?;
     let root = bench.options().get("backup_posix_path").cloned().unwrap_or_default();
-    if let Some(mode) = bench.mode(&format!("{root}/{expected}")) {
-        equal("the container's mode is not 0770", &0o770, &mode)?;
-    }
+    let has_mode = |what: &str, path: String, mode: u32| {
+        let found = bench.mode(&path)?;
+        ensure(found == mode, what, format!("{path} with {mode:#o}"), || format!("{found:#o}"))
+    };
+    has_mode("the container's mode is not 0770", format!("{root}/{expected}"), 0o770)?;
     for object in bench.objects_of(id) {
-        if let Some(mode) = bench.mode(&format!("{root}/{expected}/{object}")) {
-            equal("an object's mode is not 0660", &0o660, &mode)?;
-        }
+        has_mode("an object's mode is not 0660", format!("{root}/{expected}/{object}"), 0o660)?;
     }
     for outside in ["../outside", "/etc", "a/../../b", ".."] {
         let order = Order { container: Some(outside), ..Order::default() };
