@@ -170,6 +170,16 @@ impl AdapterProcess {
         self.0.shared.failure()
     }
 
+    /// Whether it works on a request, if only on one that nobody waits for any more.
+    pub fn is_busy(&self) -> bool {
+        self.0.shared.busy_with().is_some()
+    }
+
+    /// Ends it at once, as a crash of its machine would.
+    pub fn kill(&self) {
+        self.0.shared.end(AdapterFailure::new(How::Died, "was killed"));
+    }
+
     /// Every notification that it forwarded, in order.
     pub fn notifications(&self) -> Vec<Noted> {
         self.0.shared.notes()

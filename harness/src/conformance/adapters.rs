@@ -47,24 +47,70 @@ impl Pool {
     /// # Errors
     /// It cannot be started, or does not greet.
     pub fn take(&self) -> Result<AdapterProcess, AdapterFailure> {
-        if let Some(process) = self.idle.lock().expect("no panic while the lock is held").pop() {
-            return Ok(process);
+        self.idle_one().map_or_else(|| AdapterProcess::start_blocking(self.one_more()), Ok)
+    }
+
+    /// As [`Pool::take`], within a runtime.
+    async fn take_async(&self) -> Result<AdapterProcess, AdapterFailure> {
+        match self.idle_one() {
+            Some(process) => Ok(process),
+            None => AdapterProcess::start(self.one_more()).await,
         }
+    }
+
+    fn idle_one(&self) -> Option<AdapterProcess> {
+        self.idle.lock().expect("no panic while the lock is held").pop()
+    }
+
+    fn one_more(&self) -> AdapterCommand {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        AdapterProcess::start_blocking(AdapterCommand {
+        AdapterCommand {
             command: self.command.clone(),
             role: self.role,
             folder: self.folder.join(format!("adapter-{number}")),
             start_limit: START_LIMIT,
             request_limit: self.request_limit,
-        })
+        }
     }
 
-    /// Gives back a process that is still of use.
+    /// Gives back a process that is still of use; one that still works on what nobody waits for ends here.
     pub fn give(&self, process: AdapterProcess) {
-        if process.failure().is_none() {
+        if process.failure().is_none() && !process.is_busy() {
             self.idle.lock().expect("no panic while the lock is held").push(process);
         }
+    }
+}
+
+/// The process behind the drivers of one play.
+pub struct Seat {
+    pool: Arc<Pool>,
+    process: Mutex<AdapterProcess>,
+}
+
+impl Seat {
+    /// # Errors
+    /// A process cannot be started, or does not greet.
+    pub fn take(pool: &Arc<Pool>) -> Result<Seat, AdapterFailure> {
+        Ok(Seat { pool: Arc::clone(pool), process: Mutex::new(pool.take()?) })
+    }
+
+    pub fn role(&self) -> Role {
+        self.pool.role
+    }
+
+    pub fn process(&self) -> AdapterProcess {
+        self.process.lock().expect("no panic while the lock is held").clone()
+    }
+
+    /// Kills the process in the middle of whatever it does; drivers made from now on have another one.
+    ///
+    /// # Errors
+    /// The other one cannot be started, or does not greet.
+    pub async fn crash(&self) -> Result<(), AdapterFailure> {
+        self.process().kill();
+        let next = self.pool.take_async().await?;
+        *self.process.lock().expect("no panic while the lock is held") = next;
+        Ok(())
     }
 }
 
@@ -100,9 +146,9 @@ impl Candidate {
 }
 
 /// The service's parts with a driver behind a process, configured with these options.
-pub(super) fn parts(parts: &Parts, role: Role, process: &AdapterProcess, options: &BTreeMap<String, String>) -> Parts {
-    let (process, options) = (process.clone(), options.clone());
-    let made = match role {
+pub(super) fn parts(parts: &Parts, seat: &Seat, options: &BTreeMap<String, String>) -> Parts {
+    let (process, options) = (seat.process(), options.clone());
+    let made = match seat.role() {
         Role::Driver => Made::Driver(Arc::new(move |_, _| {
             Ok(Arc::new(AdapterDriver::new(&process, options.clone())) as Arc<dyn BackupDriver>)
         })),

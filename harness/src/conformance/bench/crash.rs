@@ -28,7 +28,8 @@ pub struct End<'a> {
 }
 
 impl Bench {
-    /// Begins a backup whose process ends as told; gives its row as the service knows it by then.
+    /// Begins a backup whose process ends as told; gives its row as the service knows it by then. What goes on is for a
+    /// driver that is made afterwards.
     ///
     /// # Errors
     /// A failure if the driver never stores such an object.
@@ -52,6 +53,12 @@ impl Bench {
                 () = self.under_way(&stalled, end.lands) => None,
             }
         };
+        if ended.is_none()
+            && let Some(seat) = &self.shared.adapter
+        {
+            // It is another process, which would go on with what nobody waits for.
+            seat.crash().await.map_err(|failure| Stop::Broken(failure.to_string()))?;
+        }
         self.heal(&stalled).await;
         if let Some(result) = ended {
             let observed = result.map_or_else(|error| error.to_string(), |_| "success".to_owned());

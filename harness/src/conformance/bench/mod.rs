@@ -38,7 +38,7 @@ pub use watch::{Watch, Watched};
 use super::adapters;
 use super::candidate::Candidate;
 use super::outcome::{Outcome, Stop};
-use crate::adapter::{AdapterProcess, Role};
+use crate::adapter::Role;
 use crate::loader::presets::{BLOCK, CHUNK, port};
 use crate::run::scene::{Recorder, driver_factory};
 use crate::run::{Parts, scene};
@@ -77,7 +77,7 @@ struct Shared {
     failing: Failing,
     corrupting: Corrupting,
     /// The process behind the driver, if it is an adapter's.
-    adapter: Option<(Role, AdapterProcess)>,
+    adapter: Option<Arc<adapters::Seat>>,
     relays: Relays,
     pace: Pace,
     commands: Commands,
@@ -138,7 +138,7 @@ impl Bench {
             }
         }
         let parts = match &shared.adapter {
-            Some((role, process)) => adapters::parts(&shared.parts, *role, process, options),
+            Some(seat) => adapters::parts(&shared.parts, seat, options),
             None => shared.parts.clone(),
         };
         let recorder =
@@ -206,12 +206,12 @@ impl Bench {
 
     /// How many notes about a backup an adapter has sent when no operation of it was under way any more.
     pub fn late_notes(&self, backup_id: &str) -> usize {
-        self.shared.adapter.as_ref().map_or(0, |(_, process)| process.late_notifications(backup_id).len())
+        self.shared.adapter.as_ref().map_or(0, |seat| seat.process().late_notifications(backup_id).len())
     }
 
     /// Whether each read, write and flush of a volume is seen: what a driver in another process is given is a file.
     pub fn sees_device(&self) -> bool {
-        self.shared.adapter.as_ref().is_none_or(|(role, _)| *role == Role::Store)
+        self.shared.adapter.as_ref().is_none_or(|seat| seat.role() == Role::Store)
     }
 
     /// Fails with `skip` where it is not.

@@ -21,7 +21,8 @@ use super::fs::Failing;
 use super::relays::Relays;
 use super::wire::Corrupting;
 use super::{Bench, HOST, Shared};
-use crate::adapter::{AdapterFailure, AdapterProcess, Role};
+use crate::adapter::AdapterFailure;
+use crate::conformance::adapters::Seat;
 use crate::conformance::candidate::{Candidate, Kind};
 use crate::conformance::outcome::{Outcome, Stop};
 use crate::loader::presets::{BLOCK, CHUNK};
@@ -104,11 +105,12 @@ impl Played {
 /// Plays a body on a thread of its own.
 pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
     let Some(pool) = &setting.candidate.adapter else { return play_with(setting, rule, body, None) };
-    let process = match pool.take() {
-        Ok(process) => process,
+    let seat = match Seat::take(pool) {
+        Ok(seat) => Arc::new(seat),
         Err(failure) => return unfit(setting, rule, &failure),
     };
-    let mut played = play_with(setting, rule, body, Some((pool.role(), process.clone())));
+    let mut played = play_with(setting, rule, body, Some(Arc::clone(&seat)));
+    let process = seat.process();
     match process.failure() {
         // Whatever the body made of it: an adapter that is of no use has not kept the rule.
         Some(failure) => {
@@ -117,8 +119,6 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
             let RunResult { verdict, reason, findings, .. } = broken.result;
             played.result = RunResult { verdict, reason, findings, ..played.result };
         }
-        // One that still works on something has to go.
-        None if played.fingerprint.as_deref() == Some(HUNG) => drop(process),
         None => pool.give(process),
     }
     played
@@ -129,17 +129,15 @@ fn unfit(setting: &Setting, rule: &str, failure: &AdapterFailure) -> Played {
     Played::of(setting, rule, Err(Stop::failed(failure.how.as_str(), "an answer", failure.to_string())))
 }
 
-type Process = Option<(Role, AdapterProcess)>;
-
-fn play_with(setting: &Setting, rule: &str, body: Body, process: Process) -> Played {
+fn play_with(setting: &Setting, rule: &str, body: Body, seat: Option<Arc<Seat>>) -> Played {
     let played = require_tokio_unstable().map_err(RunError::from).and_then(|()| {
         run_isolated(&setting.case, || match setting.pace {
-            Pace::Virtual => play_in(SimnetWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body, process),
+            Pace::Virtual => play_in(SimnetWorld::new(WorldConfig::new(setting.seed))?, setting, rule, body, seat),
             Pace::Real(_) => {
                 // Signatures carry the time, and an adapter's clock is this machine's.
                 let epoch = clinker_env::real::env().clock.now();
                 let config = WorldConfig { epoch, ..WorldConfig::new(setting.seed) };
-                play_in(RealWorld::new(config)?, setting, rule, body, process)
+                play_in(RealWorld::new(config)?, setting, rule, body, seat)
             }
         })?
     });
@@ -151,7 +149,7 @@ fn play_in(
     setting: &Setting,
     rule: &str,
     body: Body,
-    process: Process,
+    seat: Option<Arc<Seat>>,
 ) -> Result<Played, RunError> {
     let journal = world.journal();
     let _logs = logs::record_into(Arc::clone(&journal));
@@ -173,7 +171,7 @@ fn play_in(
         env.net = corrupting.over(env.net);
         let shared = backend.map(|backend| Shared {
             corrupting,
-            adapter: process.clone(),
+            adapter: seat.clone(),
             relays: Relays::default(),
             pace: setting_.pace,
             candidate: setting_.candidate.clone(),

@@ -169,7 +169,7 @@ async fn container_rules(bench: Bench) -> Outcome {
     ensure(!bench.objects_of(&cut.id).is_empty(), "a backup that was cut has stored nothing", "an object", || {
         "none".to_owned()
     })?;
-    bench.delete(&*driver, &cut).await?;
+    bench.delete(&*bench.driver().await?, &cut).await?;
     bench.holds_nothing_of(&cut.id, "a delete does not find what a crash left")
 }
 
