@@ -3,11 +3,14 @@
 //! Start with [`backup`], then [`restore`]; [`mod@format`] has the documents, [`decisions`] what a planted bug may change.
 //! No store is known here: names, sizes and requests are the store's.
 
+mod ahead;
 mod backup;
 pub mod compress;
 mod coverage;
+mod cut;
 pub mod decisions;
 mod delete;
+mod flight;
 pub mod format;
 mod plan;
 mod progress;
@@ -15,6 +18,7 @@ mod record;
 mod restore;
 pub mod store;
 mod verify;
+mod window;
 
 use std::sync::Arc;
 
@@ -47,6 +51,7 @@ struct Settings {
     chunks_per_note: u64,
     /// Seconds.
     timer_interval: u64,
+    inflight_max: u64,
 }
 
 impl ChunkedDriver {
@@ -60,6 +65,7 @@ impl ChunkedDriver {
             compression: options.backup_compression_algorithm.to_ascii_lowercase(),
             chunks_per_note: options.backup_object_number_per_notification,
             timer_interval: options.backup_timer_interval,
+            inflight_max: options.backup_max_inflight_chunks,
         };
         ChunkedDriver { store, env, settings, decisions }
     }

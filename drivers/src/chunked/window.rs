@@ -1,0 +1,173 @@
+//! How many bytes of one operation are on their way at once: what the link and the server hold, and little more.
+//!
+//! That is delivery rate × answer time, both as measured: the highest rate and the shortest time of the last seconds, since
+//! a wait of our own making lengthens the one and never raises the other. Nothing here waits or sends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// On its way before anything is known: enough for 10 Gbit/s at 27 ms, or 1 Gbit/s at 270 ms.
+const FIRST: u64 = 32 << 20;
+/// Requests that may be on their way whatever was measured: one is answered while the next is sent.
+const REQUESTS_MIN: usize = 2;
+/// Half as much again as was measured, so that a link that could take more is found out.
+const GAIN: (u128, u128) = (3, 2);
+/// How long a measurement counts, at least; at most twice as long.
+const EPOCH: Duration = Duration::from_secs(10);
+
+pub(super) struct Window {
+    /// `backup_max_inflight_chunks`.
+    requests_max: usize,
+    requests: usize,
+    bytes: u64,
+    /// Answered so far, bytes.
+    delivered: u64,
+    /// Bytes per second.
+    rate_max: Recent,
+    /// Nanoseconds.
+    answer_min: Recent,
+}
+
+/// A request on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Begun {
+    at: Instant,
+    bytes: u64,
+    delivered: u64,
+}
+
+impl Window {
+    pub fn new(requests_max: u64, now: Instant) -> Window {
+        let requests_max = usize::try_from(requests_max).unwrap_or(usize::MAX).max(1);
+        let (rate_max, answer_min) = (Recent::new(u64::max, now), Recent::new(u64::min, now));
+        Window { requests_max, requests: 0, bytes: 0, delivered: 0, rate_max, answer_min }
+    }
+
+    /// Whether one more request may begin.
+    pub fn admits(&self) -> bool {
+        self.requests < self.requests_max.min(REQUESTS_MIN)
+            || (self.requests < self.requests_max && self.bytes < self.wanted())
+    }
+
+    /// Whether requests go strictly in turn, with nothing done ahead of them.
+    pub fn is_one(&self) -> bool {
+        self.requests_max == 1
+    }
+
+    /// Bytes that are worth having on their way.
+    fn wanted(&self) -> u64 {
+        let (Some(rate), Some(answer_ns)) = (self.rate_max.value(), self.answer_min.value()) else { return FIRST };
+        let held = u128::from(rate) * u128::from(answer_ns) / 1_000_000_000;
+        u64::try_from(held * GAIN.0 / GAIN.1).unwrap_or(u64::MAX)
+    }
+
+    pub fn begin(&mut self, bytes: u64, now: Instant) -> Begun {
+        self.requests += 1;
+        self.bytes += bytes;
+        Begun { at: now, bytes, delivered: self.delivered }
+    }
+
+    pub fn answered(&mut self, begun: Begun, now: Instant) {
+        self.requests -= 1;
+        self.bytes -= begun.bytes;
+        self.delivered += begun.bytes;
+        let took_ns = u64::try_from((now - begun.at).as_nanos()).unwrap_or(u64::MAX).max(1);
+        let in_that_time = u128::from(self.delivered - begun.delivered);
+        let rate = in_that_time * 1_000_000_000 / u128::from(took_ns);
+        self.rate_max.add(u64::try_from(rate).unwrap_or(u64::MAX), now);
+        self.answer_min.add(took_ns, now);
+    }
+}
+
+/// The extreme of the measurements of this epoch and of the one before.
+struct Recent {
+    extreme: fn(u64, u64) -> u64,
+    since: Instant,
+    current: Option<u64>,
+    previous: Option<u64>,
+}
+
+impl Recent {
+    fn new(extreme: fn(u64, u64) -> u64, now: Instant) -> Recent {
+        Recent { extreme, since: now, current: None, previous: None }
+    }
+
+    fn add(&mut self, value: u64, now: Instant) {
+        if now - self.since >= EPOCH {
+            self.previous = self.current.take();
+            self.since = now;
+        }
+        self.current = Some(self.current.map_or(value, |known| (self.extreme)(known, value)));
+    }
+
+    fn value(&self) -> Option<u64> {
+        match (self.current, self.previous) {
+            (Some(current), Some(previous)) => Some((self.extreme)(current, previous)),
+            (current, previous) => current.or(previous),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A link of `rate` bytes per second and an answer `answer` after the last byte: the requests of `size` bytes that are
+    /// on their way once the window has settled.
+    fn settled(requests_max: u64, size: u64, rate: u64, answer: Duration) -> usize {
+        let start = Instant::now();
+        let mut window = Window::new(requests_max, start);
+        let (mut now, mut link_free) = (start, start);
+        let mut under_way = std::collections::VecDeque::new();
+        let mut most = 0;
+        for round in 0..2000 {
+            while window.admits() {
+                let takes = Duration::from_nanos(size * 1_000_000_000 / rate);
+                link_free = link_free.max(now) + takes;
+                under_way.push_back((window.begin(size, now), link_free + answer));
+            }
+            if round > 1000 {
+                most = most.max(under_way.len());
+            }
+            let (begun, at) = under_way.pop_front().expect("two at least are admitted");
+            now = at;
+            window.answered(begun, now);
+        }
+        most
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_are_on_their_way_as_the_link_holds_and_half_as_many_again() {
+        let check = |size, mbit_per_s: u64, answer_ms, expected: std::ops::RangeInclusive<usize>| {
+            let found = settled(10_000, size, mbit_per_s * 125_000, Duration::from_millis(answer_ms));
+            assert!(expected.contains(&found), "{size} bytes, {mbit_per_s} Mbit/s, {answer_ms} ms: {found}");
+        };
+        // ceil(rate × time ÷ size): 2 of 50 MiB, 39 of 64 KiB, 192 of 64 KiB, 13 of 1 MiB.
+        check(50 * MIB, 1000, 100, 2..=4);
+        check(64 << 10, 1000, 20, 39..=64);
+        check(64 << 10, 1000, 100, 191..=300);
+        check(MIB, 1000, 100, 13..=22);
+        check(MIB, 100, 1, 2..=3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_option_is_a_limit() {
+        for limit in [1, 2, 7] {
+            assert_eq!(settled(limit, 64 << 10, 125_000_000, Duration::from_millis(100)), limit as usize);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_measurement_is_forgotten_after_two_epochs() {
+        let start = Instant::now();
+        let mut recent = Recent::new(u64::min, start);
+        recent.add(1, start);
+        recent.add(5, start + EPOCH);
+        assert_eq!(recent.value(), Some(1));
+        recent.add(7, start + 2 * EPOCH);
+        assert_eq!(recent.value(), Some(5));
+    }
+}
