@@ -3,9 +3,9 @@
 //! That is delivery rate × answer time, both as measured: the highest rate and the shortest time of the last seconds, since
 //! a wait of our own making lengthens the one and never raises the other. Nothing here waits or sends.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
+
+use crate::recent::Recent;
 
 /// On its way before anything is known: enough for 10 Gbit/s at 27 ms, or 1 Gbit/s at 270 ms.
 const FIRST: u64 = 32 << 20;
@@ -13,9 +13,6 @@ const FIRST: u64 = 32 << 20;
 const REQUESTS_MIN: usize = 2;
 /// Half as much again as was measured, so that a link that could take more is found out.
 const GAIN: (u128, u128) = (3, 2);
-/// How long a measurement counts, at least; at most twice as long.
-const EPOCH: Duration = Duration::from_secs(10);
-
 pub(super) struct Window {
     /// `backup_max_inflight_chunks`.
     requests_max: usize,
@@ -80,37 +77,10 @@ impl Window {
     }
 }
 
-/// The extreme of the measurements of this epoch and of the one before.
-struct Recent {
-    extreme: fn(u64, u64) -> u64,
-    since: Instant,
-    current: Option<u64>,
-    previous: Option<u64>,
-}
-
-impl Recent {
-    fn new(extreme: fn(u64, u64) -> u64, now: Instant) -> Recent {
-        Recent { extreme, since: now, current: None, previous: None }
-    }
-
-    fn add(&mut self, value: u64, now: Instant) {
-        if now - self.since >= EPOCH {
-            self.previous = self.current.take();
-            self.since = now;
-        }
-        self.current = Some(self.current.map_or(value, |known| (self.extreme)(known, value)));
-    }
-
-    fn value(&self) -> Option<u64> {
-        match (self.current, self.previous) {
-            (Some(current), Some(previous)) => Some((self.extreme)(current, previous)),
-            (current, previous) => current.or(previous),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MIB: u64 = 1 << 20;
@@ -158,16 +128,5 @@ mod tests {
         for limit in [1, 2, 7] {
             assert_eq!(settled(limit, 64 << 10, 125_000_000, Duration::from_millis(100)), limit as usize);
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_measurement_is_forgotten_after_two_epochs() {
-        let start = Instant::now();
-        let mut recent = Recent::new(u64::min, start);
-        recent.add(1, start);
-        recent.add(5, start + EPOCH);
-        assert_eq!(recent.value(), Some(1));
-        recent.add(7, start + 2 * EPOCH);
-        assert_eq!(recent.value(), Some(5));
     }
 }

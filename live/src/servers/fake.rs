@@ -31,7 +31,7 @@ impl Journal for NoJournal {
 }
 
 enum Kind {
-    Swift(Arc<SwiftFake>, Admin),
+    Swift(Arc<SwiftFake>, Box<Admin>),
     S3(Arc<S3Fake>),
 }
 
@@ -57,7 +57,7 @@ impl FakeServer {
         };
         let journal = Arc::new(NoJournal);
         let fake = SwiftFake::new(config, TokenRegistry::new(journal.clone()), journal);
-        FakeServer::up(env, listener, Kind::Swift(fake, Admin::new(env, port)?)).await
+        FakeServer::up(env, listener, Kind::Swift(fake, Box::new(Admin::new(env, port)?))).await
     }
 
     pub async fn s3(env: &Env) -> Result<FakeServer> {
