@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clinker_env::Work;
 
 use super::ChunkedDriver;
-use super::cut::{Cutter, md5_of};
+use super::cut::Cutter;
 use super::decisions::MetadataAt;
 use super::flight::{Flight, Puts};
 use super::format::{self, DataObject, HashList};
@@ -45,6 +45,7 @@ pub(super) async fn backup(
     let cutter = Cutter {
         env: &driver.env,
         decisions: &*driver.decisions,
+        digests: &driver.digests,
         volume_id: &backup.volume_id,
         chunk: geometry.chunk,
         block: geometry.block,
@@ -186,13 +187,14 @@ impl Job<'_> {
         encode: impl FnOnce(&Backup) -> Vec<u8> + Send + 'static,
     ) -> Result<()> {
         let backup = self.backup.clone();
+        let digests = Arc::clone(&self.driver.digests);
         let job = move || {
-            let document = encode(&backup);
-            (md5_of(&document), document)
+            let document = Bytes::from(encode(&backup));
+            (digests.md5(&document), document)
         };
         let (md5, document) = self.driver.env.compute(Work::Other, bytes, job).await;
         stored.names.push(name.clone());
-        self.put(&name, document.into(), md5).await
+        self.put(&name, document, md5).await
     }
 
     pub async fn put(&self, name: &str, body: Bytes, md5: [u8; 16]) -> Result<()> {

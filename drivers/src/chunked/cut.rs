@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clinker_env::{Env, Work};
-use md5::Md5;
-use sha2::{Digest, Sha256};
 
 use super::compress::Algorithm;
 use super::decisions::EngineDecisions;
+use super::digests::Digests;
 use crate::{Error, Kind, Result};
 
 /// How volumes are cut.
 pub(super) struct Cutter<'a> {
     pub env: &'a Env,
     pub decisions: &'a dyn EngineDecisions,
+    pub digests: &'a Arc<dyn Digests>,
     /// For error texts.
     pub volume_id: &'a str,
     /// Bytes of the volume per chunk and per hash.
@@ -59,9 +59,10 @@ impl Cutter<'_> {
         }
         let (block, bytes, parent) = (self.block as usize, data.clone(), self.parent_hashes.clone());
         let first = (offset / self.block) as usize;
+        let digests = Arc::clone(self.digests);
         let job = move || {
             let parent = parent.as_deref().map(|hashes| hashes.get(first..).unwrap_or_default());
-            hash_chunk(&bytes, block, parent)
+            hash_chunk(&*digests, &bytes, block, parent)
         };
         let Hashed { sha256s, runs } = self.env.compute(Work::Hash, data.len() as u64, job).await;
         // A few changed blocks must not keep the whole chunk in memory.
@@ -84,8 +85,8 @@ impl Cutter<'_> {
         let packed = if algorithm == Algorithm::None {
             None
         } else {
-            let data = data.clone();
-            let job = move || algorithm.pack(&data).map(|packed| (md5_of(&packed), packed));
+            let (data, digests) = (data.clone(), Arc::clone(self.digests));
+            let job = move || algorithm.pack(&data).map(|packed| (digests.md5(&packed), packed));
             self.env.compute(algorithm.work(), length, job).await
         };
         let compression = match (algorithm, &packed) {
@@ -106,12 +107,12 @@ struct Hashed {
 }
 
 /// All of the chunk is to be stored, or what differs from the parent's blocks at the same place.
-fn hash_chunk(data: &[u8], block: usize, parent: Option<&[[u8; 32]]>) -> Hashed {
-    let sha256s: Vec<[u8; 32]> = data.chunks(block).map(|block| Sha256::digest(block).into()).collect();
+fn hash_chunk(digests: &dyn Digests, data: &Bytes, block: usize, parent: Option<&[[u8; 32]]>) -> Hashed {
+    let sha256s = digests.sha256s(data, block);
     let runs = changed_runs(&sha256s, parent);
     let with_md5 = |run: Range<usize>| {
         let range = run.start * block..data.len().min(run.end * block);
-        let md5 = md5_of(&data[range.clone()]);
+        let md5 = digests.md5(&data.slice(range.clone()));
         (range, md5)
     };
     Hashed { runs: runs.into_iter().map(with_md5).collect(), sha256s }
@@ -130,10 +131,6 @@ fn changed_runs(now: &[[u8; 32]], parent: Option<&[[u8; 32]]>) -> Vec<Range<usiz
         }
     }
     runs
-}
-
-pub(super) fn md5_of(data: &[u8]) -> [u8; 16] {
-    Md5::digest(data).into()
 }
 
 #[cfg(test)]

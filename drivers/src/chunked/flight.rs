@@ -18,7 +18,7 @@ use super::window::{Begun, Window};
 use crate::{BackupControl, Device, Result};
 
 /// Bytes of the volume in memory at most, but for one object, which may always be.
-pub(super) const BUDGET: u64 = 256 << 20;
+pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
 const AHEAD: u64 = 32 << 20;

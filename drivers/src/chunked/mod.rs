@@ -10,6 +10,7 @@ mod coverage;
 mod cut;
 pub mod decisions;
 mod delete;
+pub mod digests;
 mod flight;
 pub mod format;
 mod plan;
@@ -29,6 +30,8 @@ use serde_json::{Map, Value};
 
 use compress::Algorithm;
 use decisions::EngineDecisions;
+use digests::{Computed, Digests};
+pub use flight::BUDGET;
 use store::ChunkStore;
 
 use crate::{
@@ -42,6 +45,7 @@ pub struct ChunkedDriver {
     env: Env,
     settings: Settings,
     decisions: Arc<dyn EngineDecisions>,
+    digests: Arc<dyn Digests>,
 }
 
 /// The options that the engine itself reads.
@@ -67,7 +71,12 @@ impl ChunkedDriver {
             timer_interval: options.backup_timer_interval,
             inflight_max: options.backup_max_inflight_chunks,
         };
-        ChunkedDriver { store, env, settings, decisions }
+        ChunkedDriver { store, env, settings, decisions, digests: Arc::new(Computed) }
+    }
+
+    /// With digests that are not computed from the bytes.
+    pub fn with_digests(self, digests: Arc<dyn Digests>) -> ChunkedDriver {
+        ChunkedDriver { digests, ..self }
     }
 
     fn algorithm(&self) -> Result<Algorithm> {

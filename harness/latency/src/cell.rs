@@ -1,0 +1,123 @@
+//! One case of the benchmark: what is moved, over which link, to which store.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// A backup of the whole volume.
+    Full,
+    /// A backup of a volume of which one hundredth has changed since its parent, in extents of 64 KiB.
+    Incremental,
+    /// A restore of a full backup to a new volume.
+    Restore,
+}
+
+impl Operation {
+    pub const ALL: [Operation; 3] = [Operation::Full, Operation::Incremental, Operation::Restore];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Full => "full",
+            Operation::Incremental => "incremental",
+            Operation::Restore => "restore",
+        }
+    }
+}
+
+/// Bytes of a changed extent.
+pub const EXTENT: u64 = 64 << 10;
+
+/// One case. Every number is exact: a report of it is the same on every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    pub operation: Operation,
+    /// Bytes of the volume.
+    pub volume: u64,
+    /// Bytes of the volume per object at most.
+    pub chunk: u64,
+    /// Bytes per sha256.
+    pub block: u64,
+    /// Microseconds there and back.
+    pub rtt_us: u64,
+    /// Bytes per second, each way.
+    pub bandwidth: u64,
+    /// Lost packets of a million, each way.
+    pub loss_ppm: u64,
+    /// Bytes of one connection that may be unacknowledged.
+    pub window: u64,
+    /// Microseconds between the last byte of a request and the first of its answer, spent by the store.
+    pub service_us: u64,
+    /// `backup_max_inflight_chunks`.
+    pub at_once: u64,
+    /// Bytes per second that one core hashes; 0 = without end.
+    pub hash_rate: u64,
+    pub cores: u64,
+}
+
+/// What stands for no limit of the requests at once.
+pub const FREE: u64 = 4096;
+
+impl Default for Cell {
+    fn default() -> Cell {
+        Cell {
+            operation: Operation::Full,
+            volume: 10 << 30,
+            chunk: 50 << 20,
+            block: 32 << 10,
+            rtt_us: 20_000,
+            bandwidth: 125_000_000,
+            loss_ppm: 0,
+            window: 4 << 20,
+            service_us: 10_000,
+            at_once: FREE,
+            hash_rate: 0,
+            cores: 2,
+        }
+    }
+}
+
+impl Cell {
+    pub fn rtt(&self) -> Duration {
+        Duration::from_micros(self.rtt_us)
+    }
+
+    pub fn service(&self) -> Duration {
+        Duration::from_micros(self.service_us)
+    }
+
+    /// Why it makes no sense, naming the field.
+    pub fn problem(&self) -> Option<String> {
+        let positive = [
+            ("volume", self.volume),
+            ("chunk", self.chunk),
+            ("block", self.block),
+            ("bandwidth", self.bandwidth),
+            ("window", self.window),
+            ("at_once", self.at_once),
+            ("cores", self.cores),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Some(format!("{name}: must not be 0"));
+        }
+        if self.chunk % self.block != 0 {
+            return Some(format!("chunk: {} is not a multiple of the block of {}", self.chunk, self.block));
+        }
+        if self.loss_ppm >= 1_000_000 {
+            return Some("loss_ppm: at most 999999".to_owned());
+        }
+        if self.operation == Operation::Incremental && (EXTENT % self.block != 0 || self.chunk % EXTENT != 0) {
+            return Some(format!("block: extents of {EXTENT} bytes are whole blocks, and chunks whole extents"));
+        }
+        None
+    }
+
+    /// Changed extents of an increment: one hundredth of the volume, at least one.
+    pub fn extents(&self) -> u64 {
+        (self.volume / EXTENT / 100).max(1)
+    }
+}

@@ -1,0 +1,225 @@
+//! One cell, played: the chunk engine moves a described volume over a modelled link.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use clinker_drivers::chunked::ChunkedDriver;
+use clinker_drivers::chunked::decisions::Production;
+use clinker_drivers::chunked::store::ChunkStore;
+use clinker_drivers::{
+    Backup, BackupControl, BackupDriver, Error, Kind, Options, RequestContext, RestoreControl, Result,
+};
+use clinker_env::{Clock, Env};
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::bound::bound;
+use crate::cell::{Cell, Operation};
+use crate::content::{Content, Described, Volume};
+use crate::cpu::Cores;
+use crate::link::{Direction, Link};
+use crate::store::{ModelStore, Request};
+
+/// Chunks per progress note: Cinder's default.
+const CHUNKS_PER_NOTE: u64 = 10;
+
+/// What came of a cell. Times are microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub cell: Cell,
+    pub duration_us: u64,
+    pub bound_us: u64,
+    /// The bound of requests strictly in turn, as the original sends them.
+    pub in_turn_us: u64,
+    /// Duration ÷ bound, in thousandths.
+    pub ratio_milli: u64,
+    /// Until the first progress note after the start; none if no chunks were counted before the end.
+    pub first_note_us: Option<u64>,
+    pub first_note_bound_us: Option<u64>,
+    pub requests: u64,
+    pub bytes: u64,
+    /// The most requests at once.
+    pub at_once: u64,
+    /// Requests of data objects, from beginning to answer.
+    pub request_us: Percentiles,
+    /// The share of the duration, in thousandths, in which the link carried what the operation moves.
+    pub link_busy_milli: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub max: u64,
+}
+
+/// A cell with everything that was seen of it.
+pub struct Seen {
+    pub measured: Measured,
+    pub requests: Vec<Request>,
+    /// Progress notes: nanoseconds since the start, and percent.
+    pub notes: Vec<(u64, f64)>,
+    /// Bytes on the way, whenever that changed.
+    pub timeline: Vec<(u64, u64)>,
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
+
+/// Notes, with their times.
+struct Notes {
+    start: Instant,
+    notes: Mutex<Vec<(u64, f64)>>,
+}
+
+#[async_trait]
+impl BackupControl for Notes {
+    async fn save_location(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn check_cancelled(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn progress(&self, percent: f64) -> Result<()> {
+        let at_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.notes.lock().expect("no panic while the lock is held").push((at_ns, percent));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RestoreControl for Notes {
+    async fn check_cancelled(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn warn(&self, _finding: &str) {}
+}
+
+/// Plays a cell. `content` is made for its chunk size, and may serve many cells.
+///
+/// # Errors
+/// The cell makes no sense (`invalid_config`, naming the field), or the engine fails.
+pub fn measure(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
+    if let Some(problem) = cell.problem() {
+        return Err(Error::new(Kind::InvalidConfig, problem));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.map_err(|error| Error::new(Kind::Internal, "no runtime").with_source(error))?;
+    runtime.block_on(play(cell, content))
+}
+
+async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
+    let start = Instant::now();
+    let store = ModelStore::new(cell);
+    let (before, after) = (Volume::of(cell, content, false), Volume::of(cell, content, true));
+    let cores = Arc::new(Cores::new(cell.cores, 0, start));
+    let parent = match cell.operation {
+        Operation::Full => None,
+        // It is there already: nothing of it is measured.
+        Operation::Incremental | Operation::Restore => {
+            let driver = driver(cell, content, &store, &cores);
+            let control = Arc::new(Notes { start, notes: Mutex::default() });
+            let row = row("parent");
+            driver.backup(&RequestContext::admin(), &row, None, &before, control).await?;
+            Some(Backup {
+                container: Some("volumebackups".to_owned()),
+                service_metadata: Some(store.object_prefix(&row, Timestamp::UNIX_EPOCH)),
+                ..row
+            })
+        }
+    };
+    let link = Link::new(cell, start);
+    store.go_behind(link.clone());
+    let cores = Arc::new(Cores::new(cell.cores, cell.hash_rate, start));
+    let driver = driver(cell, content, &store, &cores);
+    let control = Arc::new(Notes { start, notes: Mutex::default() });
+    let context = RequestContext::admin();
+    let operation = async {
+        match (cell.operation, &parent) {
+            (Operation::Restore, Some(parent)) => {
+                let chain = [parent.clone()];
+                driver.restore(&context, &chain, &before, true, control.clone()).await
+            }
+            (Operation::Incremental, Some(parent)) => {
+                let row = Backup { parent_id: Some(parent.id.clone()), ..row("increment") };
+                driver.backup(&context, &row, Some(parent), &after, control.clone()).await.map(drop)
+            }
+            _ => driver.backup(&context, &row("full"), None, &before, control.clone()).await.map(drop),
+        }
+    };
+    tokio::select! {
+        biased;
+        done = operation => done?,
+        () = link.drive() => {}
+    }
+    let duration_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    let notes = control.notes.lock().expect("no panic while the lock is held").clone();
+    let requests = store.requests();
+    let measured = summed(cell, duration_ns, &requests, &notes, &link, store.most_under_way());
+    Ok(Seen { measured, requests, notes, timeline: link.timeline() })
+}
+
+fn summed(
+    cell: &Cell,
+    duration_ns: u64,
+    requests: &[Request],
+    notes: &[(u64, f64)],
+    link: &Link,
+    at_once: u64,
+) -> Measured {
+    let bound = bound(cell, requests, CHUNKS_PER_NOTE);
+    let first_note = notes.iter().find(|(_, percent)| *percent > 0.0 && *percent < 100.0);
+    let way = if cell.operation == Operation::Restore { Direction::Down } else { Direction::Up };
+    let milli = |part: u64, whole: u64| (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0) as u64;
+    Measured {
+        cell: *cell,
+        duration_us: duration_ns / 1000,
+        bound_us: bound.least_ns / 1000,
+        in_turn_us: bound.in_turn_ns / 1000,
+        ratio_milli: milli(duration_ns, bound.least_ns),
+        first_note_us: first_note.map(|(at_ns, _)| at_ns / 1000),
+        first_note_bound_us: first_note.and(bound.first_note_ns).map(|ns| ns / 1000),
+        requests: requests.len() as u64,
+        bytes: requests.iter().map(|request| request.bytes).sum(),
+        at_once,
+        request_us: percentiles(requests),
+        link_busy_milli: milli(link.busy_ns(way), duration_ns),
+    }
+}
+
+fn percentiles(requests: &[Request]) -> Percentiles {
+    // Three digits, from a microsecond to three hours; beyond, the largest that it holds.
+    let mut times = Histogram::<u64>::new_with_bounds(1, 10_800_000_000, 3).expect("the bounds are in order");
+    for request in requests.iter().filter(|request| request.is_data()) {
+        times.saturating_record((request.answered_ns - request.begun_ns) / 1000);
+    }
+    let at = |quantile| times.value_at_quantile(quantile);
+    Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: times.max() }
+}
+
+fn driver(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, cores: &Arc<Cores>) -> ChunkedDriver {
+    let env = Env { clock: Arc::new(Fixed), cpu: Arc::clone(cores) as _, ..clinker_env::real::env() };
+    let options = Options {
+        backup_compression_algorithm: "none".to_owned(),
+        backup_object_number_per_notification: CHUNKS_PER_NOTE,
+        backup_max_inflight_chunks: cell.at_once,
+        ..Options::default()
+    };
+    let digests = Arc::new(Described(Arc::clone(content)));
+    ChunkedDriver::new(Arc::clone(store) as _, env, &options, Arc::new(Production)).with_digests(digests)
+}
+
+fn row(id: &str) -> Backup {
+    Backup { id: id.to_owned(), volume_id: "volume".to_owned(), size: 1, ..Backup::default() }
+}

@@ -1,0 +1,26 @@
+//! Many cells: every combination of some values, played in order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clinker_drivers::Result;
+
+use crate::cell::Cell;
+use crate::content::Content;
+use crate::measure::{Measured, measure};
+
+/// Plays the cells one after the other; `each` hears of every one as it ends.
+///
+/// # Errors
+/// As [`measure`], of the first that fails.
+pub fn sweep(cells: &[Cell], mut each: impl FnMut(&Measured)) -> Result<Vec<Measured>> {
+    let mut contents: BTreeMap<u64, Arc<Content>> = BTreeMap::new();
+    let mut all = Vec::with_capacity(cells.len());
+    for cell in cells {
+        let content = contents.entry(cell.chunk).or_insert_with(|| Content::new(cell.chunk));
+        let measured = measure(cell, content)?.measured;
+        each(&measured);
+        all.push(measured);
+    }
+    Ok(all)
+}
