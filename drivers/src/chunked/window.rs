@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use crate::recent::Recent;
 
-/// On its way before anything is known: enough for 10 Gbit/s at 27 ms, or 1 Gbit/s at 270 ms.
+/// On their way before anything is known: enough for 10 Gbit/s at 27 ms, or 1 Gbit/s at 270 ms; or so many requests, as
+/// the window of each may be small.
 const FIRST: u64 = 32 << 20;
+const REQUESTS_FIRST: usize = 8;
 /// Requests that may be on their way whatever was measured: one is answered while the next is sent.
 const REQUESTS_MIN: usize = 2;
 /// Half as much again as was measured, so that a link that could take more is found out.
@@ -43,8 +45,8 @@ impl Window {
 
     /// Whether one more request may begin.
     pub fn admits(&self) -> bool {
-        self.requests < self.requests_max.min(REQUESTS_MIN)
-            || (self.requests < self.requests_max && self.bytes < self.wanted())
+        let least = if self.rate_max.value().is_none() { REQUESTS_FIRST } else { REQUESTS_MIN };
+        self.requests < self.requests_max && (self.requests < least || self.bytes < self.wanted())
     }
 
     /// Whether requests go strictly in turn, with nothing done ahead of them.

@@ -15,8 +15,8 @@
 
 use clinker_drivers::chunked::BUDGET;
 
-use crate::cell::{Cell, Operation};
 use crate::store::{Request, Verb};
+use clinker_model::latency::{Cell, Operation};
 
 /// Nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

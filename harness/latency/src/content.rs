@@ -8,7 +8,7 @@ use bytes::Bytes;
 use clinker_drivers::chunked::digests::{Computed, Digests};
 use clinker_drivers::{Device, Result};
 
-use crate::cell::{Cell, EXTENT};
+use clinker_model::latency::{Cell, EXTENT};
 
 /// The buffers that volumes of one chunk size are made of.
 pub struct Content {

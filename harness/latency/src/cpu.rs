@@ -11,19 +11,26 @@ pub(crate) struct Cores {
     start: Instant,
     /// Bytes per second; 0 = without end.
     rate: u64,
-    /// When each is free, nanoseconds since the start; and what all of them have done.
-    state: Mutex<(Vec<u64>, u64)>,
+    state: Mutex<State>,
+}
+
+/// Nanoseconds since the start.
+struct State {
+    /// When each core is free.
+    free: Vec<u64>,
+    /// When one computed.
+    busy: Vec<(u64, u64)>,
 }
 
 impl Cores {
     pub(crate) fn new(cores: u64, rate: u64, start: Instant) -> Cores {
         let cores = usize::try_from(cores).unwrap_or(usize::MAX).clamp(1, 1024);
-        Cores { start, rate, state: Mutex::new((vec![0; cores], 0)) }
+        Cores { start, rate, state: Mutex::new(State { free: vec![0; cores], busy: Vec::new() }) }
     }
 
-    /// Nanoseconds of all cores together.
-    pub(crate) fn busy_ns(&self) -> u64 {
-        self.state.lock().expect("no panic while the lock is held").1
+    /// When a core computed, each job for itself: nanoseconds since the start.
+    pub(crate) fn busy(&self) -> Vec<(u64, u64)> {
+        self.state.lock().expect("no panic while the lock is held").busy.clone()
     }
 }
 
@@ -35,10 +42,12 @@ impl Cpu for Cores {
             let now_ns = u64::try_from((Instant::now() - self.start).as_nanos()).unwrap_or(u64::MAX);
             let done_ns = {
                 let mut state = self.state.lock().expect("no panic while the lock is held");
-                state.1 += takes_ns;
-                let first = state.0.iter_mut().min().expect("there is one core at least");
-                *first = (*first).max(now_ns) + takes_ns;
-                *first
+                let first = state.free.iter_mut().min().expect("there is one core at least");
+                let begin_ns = (*first).max(now_ns);
+                let done_ns = begin_ns + takes_ns;
+                *first = done_ns;
+                state.busy.push((begin_ns, done_ns));
+                done_ns
             };
             sleep_until(self.start + Duration::from_nanos(done_ns)).await;
         }

@@ -2,17 +2,18 @@
 //!
 //! The chunk engine is the real one. Beneath it are a link and a store that are arithmetic ([`link`], [`store`]), and the
 //! volume's bytes are described, not made ([`content`]): 10 GiB cost milliseconds. [`bound`] is the formula of the least
-//! time there is, [`measure`] plays one [`Cell`], [`sweep`] many. Nothing here prints.
+//! time there is, [`measure`] plays one
+//! [`Cell`](clinker_model::latency::Cell), [`mod@sweep`] many. Nothing here prints.
 
 pub mod bound;
-pub mod cell;
 pub mod content;
 mod cpu;
 pub mod link;
 pub mod measure;
+mod stalls;
 pub mod store;
 pub mod sweep;
 
 pub use bound::Bound;
-pub use cell::{Cell, Operation};
-pub use measure::{Measured, measure};
+pub use measure::{Seen, measure};
+pub use sweep::sweep;

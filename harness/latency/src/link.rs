@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::cell::Cell;
+use clinker_model::latency::Cell;
 
 /// Least bytes that are sent as one piece.
 const PIECE_MIN: u64 = 16 << 10;
@@ -53,7 +53,8 @@ struct State {
 #[derive(Default)]
 struct Way {
     busy: bool,
-    busy_ns: u64,
+    /// When it was, nanoseconds since the start.
+    spans: Vec<(u64, u64)>,
 }
 
 struct Transfer {
@@ -151,9 +152,9 @@ impl Link {
         sleep_until(start + Duration::from_nanos(at_ns)).await;
     }
 
-    /// Nanoseconds that a direction was busy.
-    pub fn busy_ns(&self, way: Direction) -> u64 {
-        self.state().ways[way as usize].busy_ns
+    /// When a direction was busy: nanoseconds since the start.
+    pub fn busy(&self, way: Direction) -> Vec<(u64, u64)> {
+        self.state().ways[way as usize].spans.clone()
     }
 
     /// Bytes on the way, at each moment at which that changed: nanoseconds since the start, and bytes.
@@ -251,14 +252,14 @@ impl State {
         transfer.left -= bytes;
         transfer.unacknowledged += bytes;
         let takes_ns = u64::try_from(u128::from(bytes) * 1_000_000_000 / u128::from(self.rate)).unwrap_or(u64::MAX);
-        let late_ns = self.late_ns(bytes);
         let sent_ns = at_ns + takes_ns;
+        let late_ns = self.late_ns(bytes);
         let half_trip_ns = self.half_trip_ns;
         let transfer = self.transfers.get_mut(&number).expect("it was found just now");
         let arrives_ns = (sent_ns + half_trip_ns + late_ns).max(transfer.last_arrival_ns);
         transfer.last_arrival_ns = arrives_ns;
         self.ways[way as usize].busy = true;
-        self.ways[way as usize].busy_ns += takes_ns;
+        self.ways[way as usize].spans.push((at_ns, sent_ns));
         self.in_flight += bytes;
         self.timeline.push((at_ns, self.in_flight));
         self.push(sent_ns, Event::Sent(way as u8));
@@ -324,7 +325,8 @@ mod tests {
         on(cell(), async |link| {
             assert_eq!(link.carry(Direction::Up, 1_000_000).await, 1_010_000_000);
             assert_eq!(link.carry(Direction::Down, 0).await - 1_010_000_000, 10_000_000);
-            assert_eq!((link.busy_ns(Direction::Up), link.busy_ns(Direction::Down)), (1_000_000_000, 0));
+            assert_eq!(link.busy(Direction::Up), [(0, 1_000_000_000)]);
+            assert_eq!(link.busy(Direction::Down), []);
         })
         .await;
     }

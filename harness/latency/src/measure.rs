@@ -3,58 +3,27 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use clinker_drivers::chunked::ChunkedDriver;
 use clinker_drivers::chunked::decisions::Production;
 use clinker_drivers::chunked::store::ChunkStore;
+use clinker_drivers::chunked::{BUDGET, ChunkedDriver};
 use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Error, Kind, Options, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{Clock, Env};
+use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Stalls};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::bound::bound;
-use crate::cell::{Cell, Operation};
 use crate::content::{Content, Described, Volume};
 use crate::cpu::Cores;
 use crate::link::{Direction, Link};
+use crate::stalls::Activity;
 use crate::store::{ModelStore, Request};
 
 /// Chunks per progress note: Cinder's default.
 const CHUNKS_PER_NOTE: u64 = 10;
-
-/// What came of a cell. Times are microseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    pub cell: Cell,
-    pub duration_us: u64,
-    pub bound_us: u64,
-    /// The bound of requests strictly in turn, as the original sends them.
-    pub in_turn_us: u64,
-    /// Duration ÷ bound, in thousandths.
-    pub ratio_milli: u64,
-    /// Until the first progress note after the start; none if no chunks were counted before the end.
-    pub first_note_us: Option<u64>,
-    pub first_note_bound_us: Option<u64>,
-    pub requests: u64,
-    pub bytes: u64,
-    /// The most requests at once.
-    pub at_once: u64,
-    /// Requests of data objects, from beginning to answer.
-    pub request_us: Percentiles,
-    /// The share of the duration, in thousandths, in which the link carried what the operation moves.
-    pub link_busy_milli: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Percentiles {
-    pub p50: u64,
-    pub p90: u64,
-    pub p99: u64,
-    pub max: u64,
-}
 
 /// A cell with everything that was seen of it.
 pub struct Seen {
@@ -166,7 +135,16 @@ async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
     let duration_ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     let notes = control.notes.lock().expect("no panic while the lock is held").clone();
     let requests = store.requests();
-    let measured = summed(cell, duration_ns, &requests, &notes, &link, store.most_under_way());
+    let way = if cell.operation == Operation::Restore { Direction::Down } else { Direction::Up };
+    let stalls = Activity {
+        link: &link.busy(way),
+        requests: &requests.iter().map(|request| (request.begun_ns, request.answered_ns)).collect::<Vec<_>>(),
+        cores: &cores.busy(),
+        slots: cell.at_once.min(BUDGET / cell.chunk).max(1),
+        duration_ns,
+    }
+    .stalls();
+    let measured = summed(cell, duration_ns, &requests, &notes, stalls, store.most_under_way());
     Ok(Seen { measured, requests, notes, timeline: link.timeline() })
 }
 
@@ -175,12 +153,11 @@ fn summed(
     duration_ns: u64,
     requests: &[Request],
     notes: &[(u64, f64)],
-    link: &Link,
+    stalls: Stalls,
     at_once: u64,
 ) -> Measured {
     let bound = bound(cell, requests, CHUNKS_PER_NOTE);
     let first_note = notes.iter().find(|(_, percent)| *percent > 0.0 && *percent < 100.0);
-    let way = if cell.operation == Operation::Restore { Direction::Down } else { Direction::Up };
     let milli = |part: u64, whole: u64| (u128::from(part) * 1000).checked_div(u128::from(whole)).unwrap_or(0) as u64;
     Measured {
         cell: *cell,
@@ -194,7 +171,7 @@ fn summed(
         bytes: requests.iter().map(|request| request.bytes).sum(),
         at_once,
         request_us: percentiles(requests),
-        link_busy_milli: milli(link.busy_ns(way), duration_ns),
+        stalls,
     }
 }
 

@@ -12,8 +12,8 @@ use clinker_drivers::chunked::store::{ChunkStore, Geometry};
 use clinker_drivers::{Backup, Error, Kind, RequestContext, Result};
 use jiff::Timestamp;
 
-use crate::cell::Cell;
 use crate::link::{Direction, Link};
+use clinker_model::latency::Cell;
 
 /// What a request was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use clinker_drivers::Result;
 
-use crate::cell::Cell;
 use crate::content::Content;
-use crate::measure::{Measured, measure};
+use crate::measure::measure;
+use clinker_model::latency::Cell;
+use clinker_model::latency::Measured;
 
 /// Plays the cells one after the other; `each` hears of every one as it ends.
 ///

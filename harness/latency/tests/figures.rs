@@ -1,8 +1,8 @@
 //! The figures that the engine has to reach, and that a report is the same each time.
 
-use clinker_latency::cell::FREE;
 use clinker_latency::content::Content;
-use clinker_latency::{Cell, Operation, measure};
+use clinker_latency::measure;
+use clinker_model::latency::{Cell, FREE, Operation};
 
 /// Cells of which one is played for each place of the range of the figures.
 fn cells() -> Vec<Cell> {
@@ -14,7 +14,15 @@ fn cells() -> Vec<Cell> {
                     // Beyond 32 MiB of bandwidth × round trip no figure is promised.
                     if bandwidth / 1000 * rtt_us / 1000 <= 32 << 20 {
                         let volume = 2 << 30;
-                        cells.push(Cell { operation, rtt_us, bandwidth, chunk, volume, at_once: FREE, ..Cell::default() });
+                        cells.push(Cell {
+                            operation,
+                            rtt_us,
+                            bandwidth,
+                            chunk,
+                            volume,
+                            at_once: FREE,
+                            ..Cell::default()
+                        });
                     }
                 }
             }

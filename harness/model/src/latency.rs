@@ -1,8 +1,19 @@
-//! One case of the benchmark: what is moved, over which link, to which store.
+//! The latency benchmark's values: a case, what came of it, and the file of a sweep.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+/// The `format` of the files that this version writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// A sweep, in the order of its cells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    pub format: u32,
+    pub cells: Vec<Measured>,
+}
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -120,4 +131,48 @@ impl Cell {
     pub fn extents(&self) -> u64 {
         (self.volume / EXTENT / 100).max(1)
     }
+}
+
+/// What came of a cell. Times are microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    pub cell: Cell,
+    pub duration_us: u64,
+    pub bound_us: u64,
+    /// The bound of requests strictly in turn, as the original sends them.
+    pub in_turn_us: u64,
+    /// Duration ÷ bound, in thousandths.
+    pub ratio_milli: u64,
+    /// Until the first progress note after the start; none if no chunks were counted before the end.
+    pub first_note_us: Option<u64>,
+    pub first_note_bound_us: Option<u64>,
+    pub requests: u64,
+    pub bytes: u64,
+    /// The most requests at once.
+    pub at_once: u64,
+    /// Requests of data objects, from beginning to answer.
+    pub request_us: Percentiles,
+    pub stalls: Stalls,
+}
+
+/// What an operation waited for: shares of its duration, in thousandths, which add up to 1000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stalls {
+    /// The link carried what the operation moves: it cannot be faster there.
+    pub link_milli: u64,
+    /// The link was idle and as many requests under way as may be.
+    pub slots_milli: u64,
+    /// Neither, and a core computed.
+    pub cpu_milli: u64,
+    /// None of it: answers and round trips.
+    pub answers_milli: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Percentiles {
+    pub p50: u64,
+    pub p90: u64,
+    pub p99: u64,
+    pub max: u64,
 }
