@@ -185,19 +185,21 @@ impl State {
     }
 
     fn answered(&mut self, id: u64, result: Result<Value, Failed>) -> Result<(), AdapterFailure> {
-        match self.current.take() {
-            Some(current) if current.id == id => {
-                // Whoever made the request may have gone away.
-                let _ = current.to.send(Incoming::Answer(result));
-                drop(current.turn);
-                Ok(())
-            }
-            Some(current) => {
-                let what = format!("answered request {id} while {} ({}) was under way", current.id, current.op);
-                Err(AdapterFailure::new(How::Protocol, what))
-            }
-            None => Err(AdapterFailure::new(How::Protocol, format!("answered request {id}, which nobody has made"))),
+        // The request stays under way until the failure is known: whoever waits for it is to hear of that.
+        let wrong = match &self.current {
+            Some(current) if current.id == id => None,
+            Some(current) => Some(format!("answered request {id} while {} ({}) was under way", current.id, current.op)),
+            None => Some(format!("answered request {id}, which nobody has made")),
+        };
+        if let Some(what) = wrong {
+            return Err(AdapterFailure::new(How::Protocol, what));
         }
+        if let Some(current) = self.current.take() {
+            // Whoever made the request may have gone away.
+            let _ = current.to.send(Incoming::Answer(result));
+            drop(current.turn);
+        }
+        Ok(())
     }
 
     fn told(&mut self, event: Event) {
