@@ -16,7 +16,7 @@ use clinker_reports::{failure, html, junit, markdown, ndjson, plain, terminal};
 
 use super::report::annotate;
 use super::run::default_jobs;
-use super::{Exit, expectations, say, select, tell};
+use super::{Exit, expectations, say, select, stop, tell};
 use crate::adapter::Role;
 use crate::conformance::adapters::Pool;
 use crate::conformance::bench::Pace;
@@ -43,6 +43,9 @@ pub(super) struct Conform {
     /// Seconds that one case of an adapter may take, each of its plays for itself.
     #[arg(long, value_name = "SECONDS", default_value_t = WALL_LIMIT.as_secs(), requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
     wall_limit: u64,
+    /// Seconds until an adapter must have answered its first request: some install themselves first.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    start_limit: u64,
     /// Only these cases, by id or slug, or only one play of a case (B-FLT-001/create/7/eio); may stand several times.
     #[arg(long = "case", value_name = "ID[/PLAY]")]
     cases: Vec<String>,
@@ -114,6 +117,8 @@ enum Served {
     Store,
 }
 
+/// What a run leaves in its folder.
+const FILES: [&str; 5] = ["result.json", "junit.xml", "index.html", "summary.md", "events.ndjson"];
 /// Families of `--quick`.
 const QUICK: [&str; 6] = ["CAP", "INIT", "CRT", "CHK", "INT", "NOTE"];
 /// Until a request of an adapter counts as hung.
@@ -132,6 +137,10 @@ impl Conform {
         }
         let out = self.reports.out.clone().unwrap_or_else(|| self.default_out());
         std::fs::create_dir_all(&out).with_context(|| format!("--out: create folder {}", out.display()))?;
+        forget(&out)?;
+        if self.adapter.is_some() {
+            stop::end_adapters_on_signals()?;
+        }
         let candidate = self.candidate(&out)?;
         let subject = candidate.subject(&profile::profile().version);
         let suite = self.suite(candidate, folder)?;
@@ -147,6 +156,7 @@ impl Conform {
             expected.apply(&subject, std::slice::from_mut(result), &|id| is_whole(id), today);
         };
         let mut cases = whole(self.play(&suite, &selected, &only, &known)?);
+        stop::wait_if_ending();
         cases.iter_mut().for_each(|result| in_folder(result, folder));
         if self.reports.ndjson {
             let others = cases.iter().filter(|case| !is_selected(&case.id));
@@ -174,7 +184,8 @@ impl Conform {
         };
         let role = if self.role == Served::Store { Role::Store } else { Role::Driver };
         let limit = REQUEST_LIMIT.min(Duration::from_secs(self.wall_limit));
-        let pool = Pool::new(command, role, out.join("adapters"), limit);
+        let pool = Pool::new(command, role, out.join("adapters"), limit)
+            .starting_within(Duration::from_secs(self.start_limit));
         Candidate::adapter(pool, &self.driver).map_err(|why| anyhow::anyhow!("--adapter: {why}"))
     }
 
@@ -259,11 +270,8 @@ impl Conform {
         let put =
             |path: &Path, text: &str| std::fs::write(path, text).with_context(|| format!("write {}", path.display()));
         let (xml, page, summary) = (junit::text(file), html::page(file), markdown::text(file));
-        put(&out.join("result.json"), &json::text(file))?;
-        put(&out.join("junit.xml"), &xml)?;
-        put(&out.join("index.html"), &page)?;
-        put(&out.join("summary.md"), &summary)?;
-        put(&out.join("events.ndjson"), &ndjson::text(file))?;
+        let texts = [&json::text(file), &xml, &page, &summary, &ndjson::text(file)];
+        FILES.iter().zip(texts).try_for_each(|(name, text)| put(&out.join(name), text))?;
         for (path, text) in [(&self.reports.junit, &xml), (&self.reports.html, &page)] {
             if let Some(path) = path {
                 put(path, text)?;
@@ -298,6 +306,19 @@ fn in_folder(result: &mut CaseResult, folder: Option<&Path>) {
     let words = format!("clinker replay --scenarios {} ", quoted(&folder.display().to_string()));
     let replays = result.plays.iter_mut().map(|play| &mut play.replay).chain([&mut result.replay]);
     replays.for_each(|replay| *replay = replay.replacen("clinker replay ", &words, 1));
+}
+
+/// Removes the reports of an earlier run: a run that ends early must not seem to have left them.
+fn forget(out: &Path) -> Result<()> {
+    for path in FILES.map(|name| out.join(name)) {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("--out: remove {} of an earlier run", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The worst verdict counts; a skip counts for nothing. What a stale expectation speaks of counts as that.

@@ -12,6 +12,7 @@ mod replay;
 mod report;
 mod run;
 mod select;
+mod stop;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

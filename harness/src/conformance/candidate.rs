@@ -14,6 +14,7 @@ use super::adapters::Pool;
 use super::bench::Pace;
 use crate::adapter::Role;
 use crate::loader::presets::{self, Preset};
+use crate::loader::suggest::hint;
 use crate::run::{Made, Parts, Server, ServerMaker};
 
 /// A driver with what it claims to be able to do, and the world it lives in.
@@ -64,6 +65,31 @@ pub fn quoted(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Everything that a driver can claim, as docs/adapter-protocol.md explains it; `sim` is the harness's own.
+pub const CLAIMS: &[&str] = &[
+    "chunked",
+    "progress",
+    "incremental",
+    "force_delete",
+    "sparse",
+    "fixtures",
+    "volume_meta",
+    "net",
+    "host_bound",
+    "auth",
+    "etag_md5",
+    "list_bound",
+    "swift",
+    "s3",
+    "posix",
+    "tls",
+];
+
+/// What is wrong with a claim that nobody knows; a fragment that fits after "the adapter".
+pub fn unknown_claim(claim: &str) -> Option<String> {
+    (!CLAIMS.contains(&claim)).then(|| format!("claims \"{claim}\", which is no capability{}", hint(claim, CLAIMS)))
 }
 
 fn texts(names: &[&str]) -> BTreeSet<String> {
@@ -143,7 +169,8 @@ impl Candidate {
         self
     }
 
-    /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …
+    /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …; the suite refuses to begin
+    /// with one that it does not know.
     pub fn claiming(mut self, capabilities: &[&str]) -> Candidate {
         self.claims.extend(texts(capabilities));
         self
@@ -170,6 +197,12 @@ impl Candidate {
             (None, _) => format!("--driver {}", self.preset.name),
         };
         format!("clinker conform {words} --case {what} --seed {seed}")
+    }
+
+    /// What is wrong with its claims, if anything.
+    pub fn wrong_claim(&self) -> Option<String> {
+        let claims = self.claims.iter().filter(|claim| *claim != "sim");
+        claims.map(String::as_str).find_map(unknown_claim).map(|why| format!("the candidate {} {why}", self.name))
     }
 
     pub fn claims(&self, capability: &str) -> bool {
@@ -227,6 +260,7 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conformance::profile::capabilities;
 
     #[test]
     fn a_shell_reads_a_quoted_word_as_it_was() {
@@ -235,5 +269,25 @@ mod tests {
             let said = said.unwrap_or_else(|error| panic!("start sh: {error}"));
             assert_eq!(String::from_utf8_lossy(&said.stdout), text);
         }
+    }
+
+    #[test]
+    fn every_capability_that_cases_need_can_be_claimed() {
+        // No driver claims these: the service has them, there is no driver yet, or the harness itself decides.
+        let others = ["keys", "ceph", "nfs", "sim"];
+        let needed: Vec<&str> = capabilities().into_iter().filter(|need| !others.contains(need)).collect();
+        assert_eq!(needed.iter().find(|need| !CLAIMS.contains(need)), None);
+        assert_eq!(OF_THE_ENGINE.iter().find(|name| !CLAIMS.contains(name)), None);
+    }
+
+    #[test]
+    fn an_unknown_claim_is_refused_with_a_suggestion() {
+        let made = |_: &Options, _: &Env| Err(Error::new(clinker_drivers::Kind::Unsupported, "nothing"));
+        let candidate = Candidate::store("volume-folders", "posix", made);
+        assert_eq!(candidate.wrong_claim(), None);
+        let wrong = candidate.claiming(&["net", "etag-md5"]).wrong_claim();
+        let expected =
+            "the candidate volume-folders claims \"etag-md5\", which is no capability; did you mean `etag_md5`?";
+        assert_eq!(wrong.as_deref(), Some(expected));
     }
 }

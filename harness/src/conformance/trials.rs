@@ -133,6 +133,9 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
 
 fn stage(candidate: Candidate, own: &Own) -> anyhow::Result<Stage> {
     clinker_world::require_tokio_unstable()?;
+    if let Some(why) = candidate.wrong_claim() {
+        anyhow::bail!(why);
+    }
     let expected = match &own.expectations {
         Some(file) => Some((expectations::read(file)?, expectations::today()?)),
         None => None,

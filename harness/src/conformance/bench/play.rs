@@ -110,8 +110,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
         Err(failure) => return unfit(setting, rule, &failure),
     };
     let mut played = play_with(setting, rule, body, Some(Arc::clone(&seat)));
-    let process = seat.process();
-    match process.failure() {
+    match seat.failure() {
         // Whatever the body made of it: an adapter that is of no use has not kept the rule.
         Some(failure) => {
             let broken = unfit(setting, rule, &failure);
@@ -119,7 +118,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
             let RunResult { verdict, reason, findings, .. } = broken.result;
             played.result = RunResult { verdict, reason, findings, ..played.result };
         }
-        None => pool.give(process),
+        None => pool.give(seat.process()),
     }
     played
 }

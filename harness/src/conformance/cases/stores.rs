@@ -1,7 +1,6 @@
 //! SWF, S3, PSX: what holds for one kind of back end only.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clinker_drivers::{BackupDriver, Kind, RequestContext};
 use clinker_model::fault::Lag;
@@ -133,7 +132,8 @@ async fn listing_delay(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let volume = bench.volume(3 * CHUNK);
     let backup = bench.full(&*driver, &volume).await?;
-    let fault = bench.begin(Model::Lag(Lag { by: Span(Duration::from_secs(30)) })).await?;
+    let lag = bench.unit() * 2;
+    let fault = bench.begin(Model::Lag(Lag { by: Span(lag) })).await?;
     let restored = Volume::zeros(3 * CHUNK);
     if bench.restore(&*driver, &[&backup], &restored, false).await.is_ok() {
         ensure(
@@ -147,7 +147,7 @@ async fn listing_delay(bench: Bench) -> Outcome {
     let left = bench.objects_of(&backup.id);
     let honest = deleted.is_err() || left.is_empty();
     ensure(honest, "a delete reported success over leftovers", "an error, or nothing left", || format!("{left:?}"))?;
-    bench.wait(Duration::from_secs(60)).await;
+    bench.wait(lag * 2).await;
     bench.heal(&fault).await;
     bench.delete(&*driver, &backup).await?;
     equal("a repeated delete left objects", &Vec::<String>::new(), &bench.objects_of(&backup.id))
