@@ -42,7 +42,7 @@ pub(super) fn switch_without_effect(parts: &mut Parts) {
     struct Bug;
     impl Lifecycle for Bug {
         fn next(&self, timing: &Timing, ended: Ended) -> Next {
-            Production.next(&Timing { periodic: true, ..timing.clone() }, ended)
+            Production.next(&Timing { periodic: true, ..*timing }, ended)
         }
         fn beats(&self, working: bool) -> bool {
             Production.beats(working)
