@@ -82,19 +82,9 @@ impl Suite {
         result
     }
 
-    /// As [`Suite::case`], with no play after the first that fails.
-    pub fn until_red(&self, case: &Case) -> CaseResult {
-        let mut result = CaseResult::of(case);
-        let mut plays = Vec::new();
-        for play in self.each_play(case, &[]) {
-            let red = matches!(play.result.verdict, Verdict::Fail | Verdict::Golden);
-            plays.push(play);
-            if red {
-                break;
-            }
-        }
-        conclude(&mut result, case, plays, &self.candidate);
-        result
+    /// What `wanted` makes of the first play of a case of which it makes anything; none is played after that.
+    pub fn first_play<T>(&self, case: &Case, wanted: impl Fn(&RunResult) -> Option<T>) -> Option<T> {
+        self.each_play(case, &[]).find_map(|play| wanted(&play.result))
     }
 
     /// The command that repeats what is worst in a result; where nothing is, what was played.

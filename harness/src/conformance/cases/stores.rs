@@ -206,17 +206,27 @@ async fn md5_and_sse_c(bench: Bench) -> Outcome {
 async fn empty_listing(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let backup = bench.full(&*driver, &bench.volume(CHUNK)).await?;
+    let held = bench.objects_of(&backup.id);
+    ensure(!held.is_empty(), "no object of the backup is stored", "objects to delete", || "none".to_owned())?;
     bench.delete(&*driver, &backup).await?;
+    bench.holds_nothing_of(&backup.id, "a delete reported success over leftovers")?;
     // Nothing is listed any more, and that is no error.
+    let before = bench.request_count();
     bench.delete(&*driver, &backup).await?;
-    Ok(())
+    let listed = bench.listings(before);
+    ensure(listed > 0, "what is left is not asked for", "a listing", || "none".to_owned())
 }
 
 async fn listing_pages(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let order = Order { container: Some("paged"), ..Order::default() };
     let backup = bench.backup(&*driver, &bench.volume(10 * CHUNK), order).await.stored()?;
+    let held = bench.objects_of(&backup.id).len();
+    ensure(held > 10, "fewer objects are stored than the backup has", "more than 10", || held.to_string())?;
+    let before = bench.request_count();
     bench.delete(&*driver, &backup).await?;
+    let pages = bench.listings(before);
+    ensure(pages > 1, "a delete asks for one page of the listing", "2 or more", || pages.to_string())?;
     equal("objects beyond the first page are left", &Vec::<String>::new(), &bench.objects_of(&backup.id))
 }
 
