@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, Capabilities, Error, Options};
@@ -10,6 +11,7 @@ use clinker_model::Journal;
 use clinker_model::conformance::Subject;
 
 use super::adapters::Pool;
+use super::bench::Pace;
 use crate::adapter::Role;
 use crate::loader::presets::{self, Preset};
 use crate::loader::suggest::hint;
@@ -76,6 +78,18 @@ pub const CLAIMS: &[&str] = &[
 /// What is wrong with a claim that nobody knows; a fragment that fits after "the adapter".
 pub fn unknown_claim(claim: &str) -> Option<String> {
     (!CLAIMS.contains(&claim)).then(|| format!("claims \"{claim}\", which is no capability{}", hint(claim, CLAIMS)))
+}
+
+/// How long a case of an adapter may take unless somebody says otherwise.
+pub const WALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// A word of a shell's command line that means exactly this text.
+pub fn quoted(text: &str) -> String {
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || "-_./:=@%+,".contains(ch);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn texts(names: &[&str]) -> BTreeSet<String> {
@@ -168,15 +182,21 @@ impl Candidate {
         self
     }
 
-    /// The options of `clinker conform` that mean it.
-    pub fn words(&self) -> String {
-        match &self.adapter {
-            Some(pool) => {
+    /// The command that plays this again: `what` is a case (`B-CRT-001`), or one of its plays (`B-FLT-001/create/7/eio`).
+    pub fn repeat(&self, what: &str, seed: u64, pace: Pace) -> String {
+        let words = match (&self.adapter, self.kind) {
+            (_, Kind::PlugIn) => return format!("cargo test --test conformance -- --case {what} --seed {seed}"),
+            (Some(pool), _) => {
                 let role = if pool.role() == Role::Store { " --role store" } else { "" };
-                format!("--adapter '{}' --driver {}{role}", pool.command(), self.preset.name)
+                let limit = match pace {
+                    Pace::Real(limit) if limit != WALL_LIMIT => format!(" --wall-limit {}", limit.as_secs()),
+                    _ => String::new(),
+                };
+                format!("--adapter {} --driver {}{role}{limit}", quoted(pool.command()), self.preset.name)
             }
-            None => format!("--driver {}", self.preset.name),
-        }
+            (None, _) => format!("--driver {}", self.preset.name),
+        };
+        format!("clinker conform {words} --case {what} --seed {seed}")
     }
 
     /// What is wrong with its claims, if anything.
@@ -260,5 +280,14 @@ mod tests {
         let expected =
             "the candidate volume-folders claims \"etag-md5\", which is no capability; did you mean `etag_md5`?";
         assert_eq!(wrong.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_shell_reads_a_quoted_word_as_it_was() {
+        for text in ["plain", "two words", "sh -c 'exit 3'", "$HOME `x` \"y\" \\ ; *", "", "''", "a\nb"] {
+            let said = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(text))).output();
+            let said = said.unwrap_or_else(|error| panic!("start sh: {error}"));
+            assert_eq!(String::from_utf8_lossy(&said.stdout), text);
+        }
     }
 }

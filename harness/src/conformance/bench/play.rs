@@ -23,7 +23,7 @@ use super::wire::Corrupting;
 use super::{Bench, HOST, Shared};
 use crate::adapter::AdapterFailure;
 use crate::conformance::adapters::Seat;
-use crate::conformance::candidate::{Candidate, Kind};
+use crate::conformance::candidate::Candidate;
 use crate::conformance::outcome::{Outcome, Stop};
 use crate::loader::presets::{BLOCK, CHUNK};
 use crate::run::scene::add;
@@ -282,12 +282,7 @@ fn empty(setting: &Setting) -> RunResult {
     let name = name(setting);
     let driver = setting.candidate.name.clone();
     let seed = setting.seed;
-    let replay = match setting.candidate.kind {
-        Kind::PlugIn => format!("cargo test --test conformance -- {} --seed {seed}", setting.case),
-        Kind::BuiltIn | Kind::Adapter => {
-            format!("clinker conform {} --case {name} --seed {seed}", setting.candidate.words())
-        }
-    };
+    let replay = setting.candidate.repeat(&name, seed, setting.pace);
     RunResult {
         scenario: name,
         driver,
