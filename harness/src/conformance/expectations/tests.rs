@@ -314,3 +314,39 @@ fn an_update_leaves_alone_what_was_not_run_or_is_for_something_else() {
     let results = [result("B-DEL-006", Verdict::Pass, None)];
     assert_eq!(updated(&others, &results), (others.clone(), vec![]));
 }
+
+/// What `docs/cinder-29.md` says that fails: driver, case and how.
+fn told_of_cinder() -> Result<Vec<(String, String, String)>, Box<dyn std::error::Error>> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/cinder-29.md"))?;
+    let section = page.split("## What fails").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let mut told = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `B-")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [case, drivers, how, ..] = cells[..] else { return Err(format!("not a row of the table: {row}").into()) };
+        let case = case.trim_start_matches("| `").split('`').next().unwrap_or_default();
+        for driver in drivers.split(", ") {
+            told.push((driver.replace(':', "-"), case.to_owned(), how.to_owned()));
+        }
+    }
+    Ok(told)
+}
+
+#[test]
+fn what_the_page_about_cinder_says_and_its_expectations_are_the_same() -> Result<(), Box<dyn std::error::Error>> {
+    let told = told_of_cinder()?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../expectations");
+    let mut expected = Vec::new();
+    for driver in ["swift", "s3", "posix", "s3-store"] {
+        let file = format!("cinder-29-{driver}.toml");
+        let text = std::fs::read_to_string(root.join(&file))?;
+        for entry in Expectations::read(&file, &text)?.entries {
+            expected.push((driver.to_owned(), entry.case, entry.fingerprint.unwrap_or_default()));
+        }
+    }
+    assert!(!told.is_empty());
+    let missing: Vec<_> = told.iter().filter(|failure| !expected.contains(failure)).collect();
+    let unknown: Vec<_> = expected.iter().filter(|failure| !told.contains(failure)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "without an entry: {missing:?}; not in the page: {unknown:?}");
+    Ok(())
+}
