@@ -95,6 +95,13 @@ fn an_unknown_driver_case_or_capability_is_refused_with_a_suggestion() {
 }
 
 #[test]
+fn every_case_can_be_listed_with_its_rule() {
+    let place = Place::new("list");
+    check(&place, "list cases", 0, "B-INT-001 bit_flip  Core [");
+    check(&place, "list cases", 0, "    A metadata object of a version that is not known is `invalid_backup`");
+}
+
+#[test]
 fn every_case_of_the_profile_is_in_a_result_once_and_a_skip_is_no_pass() {
     let place = Place::new("once");
     check(&place, "conform --driver posix --case B-CRT-001 --case B-CEPH-001", 0, "");

@@ -73,7 +73,7 @@ enum Command {
     Conform(conform::Conform),
     /// Check or rewrite a file of known failures.
     Expectations(expectations::Command),
-    /// List scenarios, drivers, or checks.
+    /// List scenarios, drivers, checks, or the cases of the conformance profile.
     List(list::List),
     /// Judge a recorded history again.
     Check(check::Check),

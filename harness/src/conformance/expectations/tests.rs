@@ -315,12 +315,15 @@ fn an_update_leaves_alone_what_was_not_run_or_is_for_something_else() {
     assert_eq!(updated(&others, &results), (others.clone(), vec![]));
 }
 
-/// What `docs/cinder-29.md` says that fails: driver, case and how.
-fn told_of_cinder() -> Result<Vec<(String, String, String)>, Box<dyn std::error::Error>> {
+/// Driver, case and how it fails.
+type Failure = (String, String, String);
+
+/// What `docs/cinder-29.md` says that fails.
+fn told_of_cinder() -> Result<Vec<Failure>, Box<dyn std::error::Error>> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = std::fs::read_to_string(root.join("docs/cinder-29.md"))?;
     let section = page.split("## What fails").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
-    let mut told = Vec::new();
+    let mut told: Vec<Failure> = Vec::new();
     for row in section.lines().filter(|line| line.starts_with("| `B-")) {
         let cells: Vec<&str> = row.split(" | ").collect();
         let [case, drivers, how, ..] = cells[..] else { return Err(format!("not a row of the table: {row}").into()) };
@@ -336,7 +339,7 @@ fn told_of_cinder() -> Result<Vec<(String, String, String)>, Box<dyn std::error:
 fn what_the_page_about_cinder_says_and_its_expectations_are_the_same() -> Result<(), Box<dyn std::error::Error>> {
     let told = told_of_cinder()?;
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../expectations");
-    let mut expected = Vec::new();
+    let mut expected: Vec<Failure> = Vec::new();
     for driver in ["swift", "s3", "posix", "s3-store"] {
         let file = format!("cinder-29-{driver}.toml");
         let text = std::fs::read_to_string(root.join(&file))?;
