@@ -3,6 +3,8 @@
 
 #[path = "adapter/broken.rs"]
 mod broken;
+#[path = "adapter/command.rs"]
+mod command;
 #[path = "adapter/place.rs"]
 mod place;
 #[path = "adapter/relayed.rs"]

@@ -1,6 +1,11 @@
 //! What the conformance suite must never do: pass having played nothing, blame a driver for its own trouble, try again
 //! until it works, or lose a case.
 
+#[path = "conform/repeat.rs"]
+mod repeat;
+#[path = "conform/streams.rs"]
+mod streams;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -90,6 +95,13 @@ fn an_unknown_driver_case_or_capability_is_refused_with_a_suggestion() {
 }
 
 #[test]
+fn every_case_can_be_listed_with_its_rule() {
+    let place = Place::new("list");
+    check(&place, "list cases", 0, "B-INT-001 bit_flip  Core [");
+    check(&place, "list cases", 0, "    A metadata object of a version that is not known is `invalid_backup`");
+}
+
+#[test]
 fn every_case_of_the_profile_is_in_a_result_once_and_a_skip_is_no_pass() {
     let place = Place::new("once");
     check(&place, "conform --driver posix --case B-CRT-001 --case B-CEPH-001", 0, "");
@@ -102,6 +114,18 @@ fn every_case_of_the_profile_is_in_a_result_once_and_a_skip_is_no_pass() {
     for case in file.cases.iter().filter(|case| case.verdict != Verdict::Pass) {
         assert!(case.plays.is_empty() && case.reason.is_some(), "{} was not played and does not say why", case.id);
     }
+}
+
+#[test]
+fn a_core_case_that_only_scenarios_have_shown_is_said_to_be_shown_in_part() {
+    let place = Place::new("part");
+    check(
+        &place,
+        "conform --driver s3 --case B-FLT-003",
+        0,
+        ": in part, by 1 scenario; all 3 own plays were skipped: ",
+    );
+    check(&place, "conform --driver s3 --case B-FLT-003", 0, "passed (1 of them in part, ");
 }
 
 const PASSES: &str =

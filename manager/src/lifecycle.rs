@@ -81,6 +81,11 @@ pub trait Lifecycle: Send + Sync {
         another_is_up(services, host, worker)
     }
 
+    /// How many backups and restores run at once, 0 = any number: what `backup_max_operations` says.
+    fn slots(&self, configured: usize) -> usize {
+        configured
+    }
+
     /// What a worker that starts cleans up: its own part.
     fn cleans_up(&self, share: Share) -> Share {
         share

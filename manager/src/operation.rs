@@ -76,6 +76,7 @@ impl Manager {
     pub fn new(options: Options, class_path: &'static str, ports: Ports) -> Manager {
         let Ports { worker, env, db, bus, volumes, keys, lifecycle, drivers: _ } = ports;
         let limit = usize::try_from(options.backup_max_operations).unwrap_or(Semaphore::MAX_PERMITS);
+        let limit = lifecycle.slots(limit);
         let slots = (limit > 0).then(|| Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS))));
         Manager {
             options,

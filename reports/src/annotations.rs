@@ -2,7 +2,7 @@
 
 use crate::item::Item;
 use crate::json::File;
-use crate::verdict_word;
+use crate::{plain, verdict_word};
 
 /// GitHub shows so many of one kind per step and drops the others silently.
 const SHOWN_MAX: usize = 10;
@@ -41,7 +41,7 @@ fn error(title: &str, text: &str) -> String {
 }
 
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    plain(&text.replace("\r\n", "\n")).replace('%', "%25").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -78,12 +78,12 @@ mod tests {
     fn nothing_of_a_reason_ends_the_command() {
         let odd = CaseResult {
             slug: "a,b::c\n".to_owned(),
-            reason: Some("100 %\r\n::error::x".to_owned()),
+            reason: Some("100 %\r\n::error::x\u{1b}".to_owned()),
             ..case("B-X-001", "", Verdict::Error)
         };
         let said = lines(&File::of_cases(subject(), vec![odd]));
         assert!(
-            said[0].starts_with("::error title=error B-X-001 a%2Cb%3A%3Ac::100 %25%0D%0A::error::x%0A"),
+            said[0].starts_with("::error title=error B-X-001 a%2Cb%3A%3Ac::100 %25%0A\\::error::x\\u{1b}%0A"),
             "{said:?}"
         );
         assert!(!said[0].contains(['\n', '\r']));

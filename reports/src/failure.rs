@@ -14,7 +14,7 @@ use clinker_model::Record;
 use clinker_model::history::Entry;
 use clinker_model::verdict::{FaultResult, Finding, Outcome, RunResult, Violation};
 
-use crate::{seconds, verdict_word};
+use crate::{plain, seconds, verdict_word};
 
 /// Violations of one checker that are shown in full.
 const VIOLATIONS_SHOWN_MAX: usize = 3;
@@ -45,7 +45,7 @@ fn line(out: &mut String, args: std::fmt::Arguments<'_>) {
 
 /// A name in its column and a text whose further lines stand under its first.
 fn field(out: &mut String, name: &str, text: &str) {
-    for (index, part) in text.lines().enumerate() {
+    for (index, part) in plain(text).lines().enumerate() {
         line(out, format_args!("  {:<9} {part}", if index == 0 { name } else { "" }));
     }
 }

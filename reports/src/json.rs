@@ -2,6 +2,8 @@
 //!
 //! Every other report is made from it. `result.schema.json` says what is in it; [`crate::summary`] counts.
 
+use std::collections::BTreeSet;
+
 use clinker_model::conformance::{CaseResult, Subject};
 use clinker_model::verdict::RunResult;
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,9 @@ pub struct File {
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     #[error("it is no result.json: {0}")]
-    Shape(#[from] serde_json::Error),
+    Shape(serde_json::Error),
+    #[error("it is no result.json: case {0} stands in it more than once")]
+    Twice(String),
     #[error("`format` is {0}; this program reads {FORMAT}")]
     Format(u64),
 }
@@ -55,14 +59,18 @@ impl File {
     /// Reads a file that [`text`] wrote. Its counts are made anew from what it holds.
     ///
     /// # Errors
-    /// When it is no JSON of this shape, or of a shape with another number.
+    /// When it is no JSON of this shape, of a shape with another number, or has a case twice.
     pub fn read(text: &str) -> Result<File, Unreadable> {
-        let value: serde_json::Value = serde_json::from_str(text)?;
+        let value: serde_json::Value = serde_json::from_str(text).map_err(Unreadable::Shape)?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(format) if format != u64::from(FORMAT) => return Err(Unreadable::Format(format)),
             _ => {}
         }
-        let file: File = serde_json::from_value(value)?;
+        let file: File = serde_json::from_value(value).map_err(Unreadable::Shape)?;
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = file.cases.iter().find(|case| !ids.insert(&case.id)) {
+            return Err(Unreadable::Twice(twice.id.clone()));
+        }
         Ok(File::counted(file.subject, file.cases, file.runs))
     }
 }
@@ -99,13 +107,17 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_of() {
+        let twice = text(&File::of_cases(subject(), [cases(), cases()].concat()));
         let old = text(&File::of_runs(vec![])).replacen('2', "1", 1);
         for (text, expected) in [
             (&*old, "`format` is 1; this program reads 2"),
+            (&*twice, "it is no result.json: case B-INIT-001 stands in it more than once"),
             ("{}", "it is no result.json: missing field `format`"),
             ("[", "it is no result.json: EOF"),
         ] {
-            let said = File::read(text).expect_err(text).to_string();
+            let error = File::read(text).expect_err(text);
+            assert!(std::error::Error::source(&error).is_none(), "whoever prints the chain says it twice");
+            let said = error.to_string();
             assert!(said.starts_with(expected), "{said}");
         }
     }

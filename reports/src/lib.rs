@@ -44,9 +44,52 @@ pub fn seconds(ns: u64) -> String {
     if milli == 0 { format!("{whole}s") } else { format!("{whole}.{milli:03}").trim_end_matches('0').to_owned() + "s" }
 }
 
+/// A text that comes from a driver, fit for a terminal or a CI log: control characters are escaped, and no line of it is
+/// one of GitHub's workflow commands, which may be indented (`::error::`) or stand anywhere (`##[error]`).
+pub fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        let (indent, rest) = line.split_at(indent);
+        escaped(&mut out, indent);
+        if rest.starts_with("::") {
+            out.push('\\');
+        }
+        escaped(&mut out, &rest.replace("##[", "##\\["));
+    }
+    out
+}
+
+fn escaped(out: &mut String, text: &str) {
+    // Those that turn the direction of writing round make a line read as another one.
+    let turns = |ch: char| matches!(ch, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    for ch in text.chars() {
+        match ch {
+            '\n' | '\t' => out.push(ch),
+            _ if ch.is_control() || turns(ch) => out.extend(ch.escape_default()),
+            _ => out.push(ch),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_a_text_moves_a_cursor_or_is_a_command() {
+        for (text, expected) in [
+            ("as it is: a::b, ü\n\tindented", "as it is: a::b, ü\n\tindented"),
+            ("\u{1b}[31mred\0\r\n", "\\u{1b}[31mred\\u{0}\\r\n"),
+            ("\u{9b}2J\u{202e}", "\\u{9b}2J\\u{202e}"),
+            ("::error::x\n  ::set-env name=a::b", "\\::error::x\n  \\::set-env name=a::b"),
+            ("x ##[error] y", "x ##\\[error] y"),
+            ("\u{b}::error::", "\\u{b}\\::error::"),
+            ("", ""),
+        ] {
+            assert_eq!(plain(text), expected);
+        }
+    }
 
     #[test]
     fn moments_drop_what_is_zero() {

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use crate::failure;
 use crate::item::Item;
 use crate::json::File;
-use crate::summary::Counts;
-use crate::verdict_word;
+use crate::{plain, verdict_word};
 
 /// GitHub refuses a step's summary of more than 1 MiB; a part of it is left to other commands of the same step.
 const BYTES_MAX: usize = 960 * 1024;
@@ -38,11 +37,11 @@ fn verdict(file: &File) -> String {
     let bad = counts.failed + counts.errors;
     let said = match (counts.total, bad) {
         (0, _) => format!("❌ **no {noun}**"),
-        (total, 0) if counts.passed == total => format!("✅ **all {total} {noun} passed**"),
+        (total, 0) if counts.is_full() => format!("✅ **all {total} {noun} passed**"),
         (_, 0) => format!("✅ **none of {} {noun} failed**", counts.total),
         (total, bad) => format!("❌ **{bad} of {total} {noun} failed**"),
     };
-    let rest = Counts { passed: counts.total, ..counts }.rest();
+    let rest = counts.rest();
     let rest = if rest.is_empty() { String::new() } else { format!(", {rest}") };
     format!("{said} · {} passed{rest}", counts.passed)
 }
@@ -105,7 +104,7 @@ fn row(item: &Item<'_>, first: bool) -> String {
 /// Text on one line that is neither HTML nor Markdown.
 fn inline(text: &str) -> String {
     let mut out = String::new();
-    for word in text.split_whitespace() {
+    for word in plain(text).split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -189,13 +188,13 @@ FAIL B-INIT-004";
 
     #[test]
     fn nothing_of_a_reason_is_markup() {
-        let reason = "</summary> a|b `x` ```` *y* @someone\nmore".to_owned();
+        let reason = "\u{1b}</summary> a|b `x` ```` *y* @someone\nmore".to_owned();
         let bad = CaseResult { reason: Some(reason.clone()), ..case("B-X-001", "x", Verdict::Fail) };
         let skipped = CaseResult { reason: Some(reason), ..case("B-X-002", "x", Verdict::Skip) };
         let text = text(&File::of_cases(subject(), vec![bad, skipped]));
         assert!(
             text.contains(
-                "&lt;/summary&gt; a|b &#96;x&#96; &#96;&#96;&#96;&#96; &#42;y&#42; &#64;someone more</summary>"
+                "&#92;u{1b}&lt;/summary&gt; a|b &#96;x&#96; &#96;&#96;&#96;&#96; &#42;y&#42; &#64;someone more</summary>"
             ),
             "{text}"
         );

@@ -16,6 +16,9 @@ pub struct Summary {
     /// Runs, those played for a case included.
     pub runs: usize,
     pub passed: usize,
+    /// Of those that passed, the ones that were shown in part only.
+    #[serde(default)]
+    pub partial: usize,
     /// A check failed or the golden differs.
     pub failed: usize,
     pub skipped: usize,
@@ -40,6 +43,9 @@ pub struct RoleSummary {
 pub struct Counts {
     pub total: usize,
     pub passed: usize,
+    /// Of those that passed, the ones that were shown in part only.
+    #[serde(default)]
+    pub partial: usize,
     pub failed: usize,
     pub skipped: usize,
     pub xfailed: usize,
@@ -62,14 +68,21 @@ impl Counts {
         counts
     }
 
-    /// Whether there is something and all of it passed.
-    pub fn is_full(&self) -> bool {
-        self.total > 0 && self.passed == self.total
+    fn of_cases<'c>(cases: impl Iterator<Item = &'c CaseResult>) -> Counts {
+        let cases: Vec<&CaseResult> = cases.collect();
+        let partial = cases.iter().filter(|case| is_partial(case)).count();
+        Counts { partial, ..Counts::of(cases.iter().map(|case| case.verdict)) }
     }
 
-    /// What did not pass, by verdict: `2 failed, 1 skipped`; empty if all passed.
+    /// Whether there is something and all of it passed as a whole.
+    pub fn is_full(&self) -> bool {
+        self.total > 0 && self.passed == self.total && self.partial == 0
+    }
+
+    /// What did not pass as a whole: `1 of them in part, 2 failed, 1 skipped`; empty if all passed.
     pub fn rest(&self) -> String {
         let named = [
+            (self.partial, "of them in part"),
             (self.failed, "failed"),
             (self.errors, "broke"),
             (self.xfailed, "failed as expected"),
@@ -96,15 +109,29 @@ impl Summary {
         let counts = Counts::of(file.items().iter().map(|item| item.verdict));
         let plays: usize = file.cases.iter().map(|case| case.plays.len()).sum();
         let Counts { passed, failed, skipped, xfailed, errors, .. } = counts;
+        let partial = file.cases.iter().filter(|case| is_partial(case)).count();
         let (cases, runs) = (file.cases.len(), plays + file.runs.len());
-        Summary { cases, runs, passed, failed, skipped, xfailed, errors, roles: roles(file) }
+        Summary { cases, runs, passed, partial, failed, skipped, xfailed, errors, roles: roles(file) }
     }
 
     /// The counts of all items together.
     pub fn all(&self) -> Counts {
-        let Summary { passed, failed, skipped, xfailed, errors, .. } = *self;
-        Counts { total: passed + failed + skipped + xfailed + errors, passed, failed, skipped, xfailed, errors }
+        let Summary { passed, partial, failed, skipped, xfailed, errors, .. } = *self;
+        Counts {
+            total: passed + failed + skipped + xfailed + errors,
+            passed,
+            partial,
+            failed,
+            skipped,
+            xfailed,
+            errors,
+        }
     }
+}
+
+/// Whether a case passed and yet was not shown as a whole: its reason says what is missing.
+pub fn is_partial(case: &CaseResult) -> bool {
+    case.verdict == Verdict::Pass && case.reason.is_some()
 }
 
 /// The subject's roles, and any other of which a case was played all the same.
@@ -119,7 +146,7 @@ fn roles(file: &File) -> Vec<RoleSummary> {
     }
     let of = |role: &str, core: bool| {
         let ours = file.cases.iter().filter(|case| case.core == core && roles_of(case, &roles).contains(&role));
-        Counts::of(ours.map(|case| case.verdict))
+        Counts::of_cases(ours)
     };
     roles
         .iter()
@@ -166,7 +193,7 @@ mod tests {
     fn a_summary_counts_each_item_once() {
         let summary = File::of_cases(subject(), cases()).summary;
         // INIT-001 passes, INIT-004 and INT-001 fail, DEL-006 is expected to, NOTE-008 broke, CEPH-001 is skipped.
-        let all = Counts { total: 6, passed: 1, failed: 2, skipped: 1, xfailed: 1, errors: 1 };
+        let all = Counts { total: 6, passed: 1, failed: 2, partial: 0, skipped: 1, xfailed: 1, errors: 1 };
         assert_eq!(summary.all(), all);
         assert_eq!((summary.cases, summary.runs), (6, 5));
         let summary = File::of_runs(vec![passed(), failed()]).summary;
@@ -189,6 +216,17 @@ mod tests {
                 "manager: 1/2 passed (1 failed) | 0/1 passed (1 broke)",
             ]
         );
+    }
+
+    #[test]
+    fn a_pass_in_part_is_never_full() {
+        let mut some = vec![case("B-X-001", "x", Verdict::Pass), case("B-X-002", "y", Verdict::Pass)];
+        assert!(File::of_cases(subject(), some.clone()).summary.roles[0].core.is_full());
+        some[1].reason = Some("in part, by 1 scenario".to_owned());
+        let summary = File::of_cases(subject(), some).summary;
+        assert_eq!((summary.passed, summary.partial), (2, 1));
+        let core = summary.roles[0].core;
+        assert_eq!((core.is_full(), &*core.text()), (false, "2/2 passed (1 of them in part)"));
     }
 
     #[test]

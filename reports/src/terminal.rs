@@ -7,14 +7,14 @@ use comfy_table::presets::NOTHING;
 use crate::item::Item;
 use crate::json::File;
 use crate::summary::{Counts, Summary};
-use crate::verdict_word;
+use crate::{plain, verdict_word};
 
 /// Characters of a reason in the table; the failure's own text has all of it.
 const REASON_MAX: usize = 90;
 
 /// The table of a file: of its cases with the counts per role, or of its runs.
 pub fn text(file: &File) -> String {
-    if file.cases.is_empty() { table(&file.runs) } else { cases(file) }
+    if file.subject.is_none() && file.cases.is_empty() { table(&file.runs) } else { cases(file) }
 }
 
 /// One row per run, then a line that ends `N passed, M failed`.
@@ -54,7 +54,7 @@ fn rows<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N
     table.load_style(NOTHING);
     table.set_header(header);
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| plain(&cell)));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
@@ -97,7 +97,8 @@ fn faults(result: &RunResult) -> String {
 pub fn summary(results: &[RunResult]) -> String {
     let Counts { total, passed, skipped, .. } = Counts::of(results.iter().map(|result| result.verdict));
     let failed = total - passed - skipped;
-    let virtual_seconds: f64 = results.iter().map(|result| result.virtual_seconds).sum();
+    // The sum of no numbers is -0.0.
+    let virtual_seconds = results.iter().map(|result| result.virtual_seconds).sum::<f64>() + 0.0;
     let wall_ms: u64 = results.iter().map(|result| result.wall_ms).sum();
     let skipped = if skipped > 0 { format!("{skipped} skipped, ") } else { String::new() };
     let counts = format!("{skipped}{passed} passed, {failed} failed");
@@ -124,7 +125,7 @@ impl Progress {
         let name = format!("{} {}", item.id, item.slug);
         let reason = item.reason.map(|reason| format!(": {}", short(reason))).unwrap_or_default();
         let verdict = verdict_word(item.verdict);
-        format!("{:>width$}/{}  {verdict:<6}  {}{reason}", self.done, self.total, name.trim_end())
+        plain(&format!("{:>width$}/{}  {verdict:<6}  {}{reason}", self.done, self.total, name.trim_end()))
     }
 }
 
@@ -182,6 +183,20 @@ manager: Core 1/2 passed (1 failed) · Extended 0/1 passed (1 broke)
             " 1/12  fail    B-INIT-004 reinit_after_failures: attempts"
         );
         assert_eq!(progress.line(&of_run(&passed())), " 2/12  pass    init/heals@swift:17");
+    }
+
+    #[test]
+    fn a_subject_without_cases_is_no_table_of_runs() {
+        let text = text(&File::of_cases(subject(), vec![]));
+        assert!(text.ends_with("\n0 runs, 0.0 s added up: 0 passed"), "{text}");
+        assert!(table(&[]).ends_with("\n0 runs, 0.0 virtual s, 0.0 s added up: 0 passed, 0 failed"), "{}", table(&[]));
+    }
+
+    #[test]
+    fn a_driver_cannot_write_over_the_table() {
+        let odd = RunResult { reason: Some("\u{1b}[2Jx\n::error::y".to_owned()), ..failed() };
+        let text = table(&[odd]);
+        assert!(text.contains("\\u{1b}[2Jx") && text.contains("\\::error::y") && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

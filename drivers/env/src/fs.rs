@@ -19,9 +19,10 @@ pub struct Metadata {
 /// A file system as one host sees it.
 #[async_trait]
 pub trait Fs: Send + Sync {
-    /// Creates the directory and all missing parents; an existing directory is fine. `mode` applies to the last one.
+    /// Creates the directory and all missing parents; an existing directory is fine. `mode` applies to the last one, all
+    /// of it, whatever the process's umask.
     async fn create_dir_all(&self, path: &str, mode: u32) -> io::Result<()>;
-    /// Creates (or truncates) a file for writing.
+    /// Creates (or truncates) a file for writing; it has all of `mode` then, whatever the process's umask.
     async fn create(&self, path: &str, mode: u32) -> io::Result<Box<dyn File>>;
     /// Opens an existing file for reading.
     async fn open(&self, path: &str) -> io::Result<Box<dyn File>>;

@@ -46,8 +46,9 @@ async fn creating_truncates_and_sets_the_mode() {
     let t = fixture();
     t.fs.create(&t.path("f"), 0o600).await.unwrap().write_at(0, "old".into()).await.unwrap();
     assert_eq!(t.mode("f"), 0o600);
-    let file = t.fs.create(&t.path("f"), 0o600).await.unwrap();
+    let file = t.fs.create(&t.path("f"), 0o666).await.unwrap();
     assert_eq!(file.len().await.unwrap(), 0);
+    assert_eq!(t.mode("f"), 0o666, "whatever the umask");
 }
 
 #[tokio::test]
@@ -57,6 +58,8 @@ async fn directories_are_made_with_their_parents_and_may_exist() {
         t.fs.create_dir_all(&t.path("a/b/c"), 0o700).await.unwrap();
     }
     assert_eq!(t.mode("a/b/c"), 0o700);
+    t.fs.create_dir_all(&t.path("a/b/d"), 0o777).await.unwrap();
+    assert_eq!(t.mode("a/b/d"), 0o777, "whatever the umask");
     assert_eq!(t.fs.metadata(&t.path("a/b")).await.unwrap(), Metadata { is_dir: true, len: 0 });
     t.fs.create(&t.path("file"), 0o600).await.unwrap();
     assert_eq!(t.fs.create_dir_all(&t.path("file"), 0o700).await.unwrap_err().kind(), ErrorKind::AlreadyExists);

@@ -97,7 +97,7 @@ pub struct CaseResult {
     #[serde(default)]
     pub upstream: Vec<String>,
     pub verdict: Verdict,
-    /// Why, when the verdict is not `pass`.
+    /// Why, when the verdict is not `pass`; of a pass, what of it was not shown.
     pub reason: Option<String>,
     /// How it failed, in words that are the same at every seed and on every machine.
     #[serde(default)]

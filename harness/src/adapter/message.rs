@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 pub const PROTOCOL: u32 = 1;
 /// Bytes of a line at most, its end included.
 pub const LINE_MAX: usize = 32 << 20;
+/// Questions and events during one request, or between two, at most.
+pub const MESSAGES_MAX: u64 = 10_000;
+/// Bytes of them at most.
+pub const MESSAGE_BYTES_MAX: u64 = 8 << 20;
 /// The event type of progress notes that are told to the service.
 pub const PROGRESS: &str = "backup.createprogress";
 
@@ -85,6 +89,15 @@ impl Op {
             Op::Get { .. } => "get",
             Op::Delete { .. } => "delete",
             Op::DiscardPartial { .. } => "discard_partial",
+        }
+    }
+
+    /// The backup that it makes or restores: the only one about which questions may be asked meanwhile.
+    pub fn about(&self) -> Option<&str> {
+        match self {
+            Op::Backup { backup, .. } => Some(&backup.id),
+            Op::Restore { chain, .. } => chain.last().map(|row| row.id.as_str()),
+            _ => None,
         }
     }
 }
@@ -245,6 +258,16 @@ pub enum Question {
     Cancelled { backup: String },
     SaveLocation { backup: String, container: String, service_metadata: String },
     VolumeMeta { backup: String, volume_meta: Option<String> },
+}
+
+impl Question {
+    pub fn backup(&self) -> &str {
+        match self {
+            Question::Cancelled { backup }
+            | Question::SaveLocation { backup, .. }
+            | Question::VolumeMeta { backup, .. } => backup,
+        }
+    }
 }
 
 /// Something the adapter tells without being asked.

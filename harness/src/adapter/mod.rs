@@ -8,9 +8,11 @@
 mod device;
 mod driver;
 mod failure;
+mod memory;
 pub mod message;
 mod process;
 pub mod relay;
+pub mod running;
 pub mod serve;
 mod state;
 mod store;

@@ -23,7 +23,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 use super::failure::{AdapterFailure, How};
+use super::memory::Devices;
 use super::message::{Event, FromAdapter, Hello, LINE_MAX, Op, PROGRESS, PROTOCOL, Question, Role, request_line};
+use super::running;
 use super::state::{Current, Incoming, Noted, Shared};
 
 /// Lines of its standard error that a failure shows.
@@ -55,8 +57,7 @@ struct Inner {
     shared: Arc<Shared>,
     command: AdapterCommand,
     hello: OnceLock<Hello>,
-    /// Where devices are.
-    devices: PathBuf,
+    devices: Devices,
     /// Whose options it has, by the number of a driver or store.
     options_of: Mutex<u64>,
     reaped: Mutex<Receiver<()>>,
@@ -68,10 +69,6 @@ impl Drop for Inner {
         self.shared.end(AdapterFailure::new(How::Died, "was ended"));
         // A process that was killed is gone within milliseconds, unless its kernel is stuck: then it goes on without us.
         let _ = self.reaped.get_mut().map(|reaped| reaped.recv_timeout(GRACE));
-        if self.devices != self.command.folder {
-            // It is in memory: nothing of it outlives the machine.
-            let _ = std::fs::remove_dir_all(&self.devices);
-        }
     }
 }
 
@@ -97,6 +94,7 @@ impl AdapterProcess {
         let (to_adapter, lines) = channel();
         let (reaped, gone) = channel();
         let shared = Arc::new(Shared::new(Pid::from_child(&child), to_adapter));
+        let unwanted = running::add(&shared).err();
         let log = log_of(&command.folder);
         let reader = Arc::clone(&shared);
         thread("adapter-out", move || write_lines(stdin, &lines));
@@ -105,8 +103,11 @@ impl AdapterProcess {
             // Nobody waits for it while the adapter is in use.
             let _ = reaped.send(());
         });
+        if let Some(failure) = unwanted {
+            return Err(failure);
+        }
         let folder = command.folder.display().to_string();
-        let devices = devices(pid).unwrap_or_else(|_| command.folder.clone());
+        let devices = Devices::new(pid, &command.folder);
         let hello = Op::Hello { protocol: PROTOCOL, role: command.role, folder };
         let limit = command.start_limit;
         let inner = Inner {
@@ -119,7 +120,7 @@ impl AdapterProcess {
             pid,
         };
         let process = AdapterProcess(Arc::new(inner));
-        let answer = process.converse(&hello, None, Listener::Nobody, limit).await;
+        let answer = process.converse(&hello, Listener::Nobody, limit).await;
         process.greeted(answer)?;
         Ok(process)
     }
@@ -180,6 +181,11 @@ impl AdapterProcess {
         self.0.shared.end(AdapterFailure::new(How::Died, "was killed"));
     }
 
+    /// Forgets all notifications: nobody will ask for them any more.
+    pub fn forget_notifications(&self) {
+        self.0.shared.forget_notes();
+    }
+
     /// Every notification that it forwarded, in order.
     pub fn notifications(&self) -> Vec<Noted> {
         self.0.shared.notes()
@@ -192,7 +198,7 @@ impl AdapterProcess {
 
     /// Where devices are.
     pub(super) fn devices(&self) -> &Path {
-        &self.0.devices
+        self.0.devices.path()
     }
 
     /// Where its log is.
@@ -201,7 +207,7 @@ impl AdapterProcess {
     }
 
     /// Ends it for a reason that came to light outside of the protocol's own rules.
-    pub(super) fn fail(&self, how: How, what: String) -> AdapterFailure {
+    pub fn fail(&self, how: How, what: String) -> AdapterFailure {
         let said = last_lines(&log_of(self.folder()));
         self.0.shared.end(AdapterFailure { said, ..AdapterFailure::new(how, what) });
         self.failure().expect("it has just been ended")
@@ -209,11 +215,7 @@ impl AdapterProcess {
 
     /// A request with the usual limit.
     pub(super) async fn call(&self, op: &Op, listener: Listener<'_>) -> Result<Value, Error> {
-        let makes = match op {
-            Op::Backup { backup, .. } => Some(backup.id.clone()),
-            _ => None,
-        };
-        self.converse(op, makes, listener, self.0.command.request_limit).await
+        self.converse(op, listener, self.0.command.request_limit).await
     }
 
     /// A request of somebody who cannot wait as a task does. Nothing else goes on in the thread until it is answered.
@@ -222,7 +224,7 @@ impl AdapterProcess {
             return Err(Error::new(Kind::Internal, format!("the adapter is busy with {other}")));
         }
         let limit = self.0.command.request_limit;
-        block_on(self.talk(op, None, Listener::Nobody), limit)
+        block_on(self.talk(op, Listener::Nobody), limit)
             .unwrap_or_else(|| Err(self.hung(op, limit).into()))
             .map_err(|error| error.during(op.name()))
     }
@@ -243,14 +245,8 @@ impl AdapterProcess {
         *self.0.options_of.lock().expect("no panic while the lock is held") = number;
     }
 
-    async fn converse(
-        &self,
-        op: &Op,
-        makes: Option<String>,
-        listener: Listener<'_>,
-        limit: Duration,
-    ) -> Result<Value, Error> {
-        let answer = timeout(limit, self.talk(op, makes, listener)).await;
+    async fn converse(&self, op: &Op, listener: Listener<'_>, limit: Duration) -> Result<Value, Error> {
+        let answer = timeout(limit, self.talk(op, listener)).await;
         answer.unwrap_or_else(|_| Err(self.hung(op, limit).into()))
     }
 
@@ -264,9 +260,9 @@ impl AdapterProcess {
         self.failure().unwrap_or_else(|| AdapterFailure::new(How::Died, "has ended")).into()
     }
 
-    async fn talk(&self, op: &Op, makes: Option<String>, listener: Listener<'_>) -> Result<Value, Error> {
+    async fn talk(&self, op: &Op, listener: Listener<'_>) -> Result<Value, Error> {
         let turn = Arc::clone(&self.0.shared.turn).acquire_owned().await.map_err(|_| self.gone())?;
-        let mut incoming = self.begin(op, makes, turn)?;
+        let mut incoming = self.begin(op, turn)?;
         // What the service's side said no to, which then is why the operation ended.
         let mut refused: Option<Error> = None;
         while let Some(message) = incoming.recv().await {
@@ -287,17 +283,12 @@ impl AdapterProcess {
         Err(self.gone())
     }
 
-    fn begin(
-        &self,
-        op: &Op,
-        makes: Option<String>,
-        turn: OwnedSemaphorePermit,
-    ) -> Result<UnboundedReceiver<Incoming>, Error> {
+    fn begin(&self, op: &Op, turn: OwnedSemaphorePermit) -> Result<UnboundedReceiver<Incoming>, Error> {
         let (to, incoming) = unbounded_channel();
         if self.failure().is_some() {
             return Err(self.gone());
         }
-        let current = |id| Current { id, op: op.name(), makes, to, turn };
+        let current = |id| Current { id, op: op.name(), about: op.about().map(str::to_owned), to, turn };
         self.0.shared.begin(|id| request_line(id, op), current);
         Ok(incoming)
     }
@@ -353,12 +344,6 @@ fn spawn(command: &AdapterCommand) -> std::io::Result<Child> {
     shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()
 }
 
-/// A folder in memory, where there is one: a driver that syncs each write would wait for whatever else the disk does.
-fn devices(pid: u32) -> std::io::Result<PathBuf> {
-    let folder = Path::new("/dev/shm").join(format!("clinker-adapter-{pid}"));
-    std::fs::create_dir(&folder).map(|()| folder)
-}
-
 fn log_of(folder: &Path) -> PathBuf {
     folder.join("adapter.log")
 }
@@ -395,8 +380,11 @@ fn write_lines(mut stdin: ChildStdin, lines: &Receiver<String>) {
 fn listen(stdout: ChildStdout, mut child: Child, shared: &Shared, log: &Path) {
     let mut stdout = BufReader::new(stdout);
     let mut failure = loop {
-        match next_message(&mut stdout).and_then(|message| message.map_or(Ok(false), |m| shared.take(m).map(|()| true)))
-        {
+        let taken = next_message(&mut stdout).and_then(|message| match message {
+            Some((message, len)) => shared.take(message, len).map(|()| true),
+            None => Ok(false),
+        });
+        match taken {
             Ok(true) => {}
             Ok(false) => break AdapterFailure::new(How::Died, ended(&child)),
             Err(failure) => break failure,
@@ -409,8 +397,8 @@ fn listen(stdout: ChildStdout, mut child: Child, shared: &Shared, log: &Path) {
     shared.reaped();
 }
 
-/// The next line, read; none at the end.
-fn next_message(stdout: &mut BufReader<ChildStdout>) -> Result<Option<FromAdapter>, AdapterFailure> {
+/// The next line, read, and its length in bytes; none at the end.
+fn next_message(stdout: &mut BufReader<ChildStdout>) -> Result<Option<(FromAdapter, usize)>, AdapterFailure> {
     use std::io::BufRead as _;
     let mut line = Vec::new();
     // A pipe that breaks is an end like another.
@@ -423,7 +411,8 @@ fn next_message(stdout: &mut BufReader<ChildStdout>) -> Result<Option<FromAdapte
         return Err(wrong(format!("sent a line of more than {LINE_MAX} bytes")));
     }
     let text = String::from_utf8_lossy(&line);
-    FromAdapter::parse(&text).map(Some).map_err(|why| wrong(format!("sent the line \"{}\", {why}", shown(&text))))
+    let parsed = FromAdapter::parse(&text).map(|message| Some((message, read)));
+    parsed.map_err(|why| wrong(format!("sent the line \"{}\", {why}", shown(&text))))
 }
 
 /// The beginning of a line, fit for a message.

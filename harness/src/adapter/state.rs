@@ -1,5 +1,6 @@
 //! What the harness knows of a running adapter: the request under way, what it has told, and why it ended.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::{AdapterFailure, How};
-use super::message::{Event, Failed, FromAdapter, Question, answer_line};
+use super::message::{Event, Failed, FromAdapter, MESSAGE_BYTES_MAX, MESSAGES_MAX, Question, answer_line};
 
 /// A notification that the adapter forwarded.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub(super) enum Incoming {
 pub(super) struct Current {
     pub id: u64,
     pub op: &'static str,
-    /// The backup that it makes, if it is a `backup`.
-    pub makes: Option<String>,
+    /// The backup that it makes or restores.
+    pub about: Option<String>,
     pub to: UnboundedSender<Incoming>,
     /// Lets the next request begin when this one is answered, whoever waits for it.
     pub turn: OwnedSemaphorePermit,
@@ -45,6 +46,10 @@ struct State {
     requests: u64,
     current: Option<Current>,
     notes: Vec<Noted>,
+    /// Numbers of questions.
+    asked: BTreeSet<u64>,
+    /// Questions and events since the last request began, and their bytes.
+    messages: (u64, u64),
     failure: Option<AdapterFailure>,
     /// The process has been waited for: its group's number may be another's.
     reaped: bool,
@@ -72,6 +77,7 @@ impl Shared {
     pub fn begin(&self, line: impl FnOnce(u64) -> String, current: impl FnOnce(u64) -> Current) {
         let mut state = self.state();
         state.requests += 1;
+        state.messages = (0, 0);
         let id = state.requests;
         state.current = Some(current(id));
         state.send(line(id));
@@ -92,6 +98,10 @@ impl Shared {
 
     pub fn notes(&self) -> Vec<Noted> {
         self.state().notes.clone()
+    }
+
+    pub fn forget_notes(&self) {
+        self.state().notes.clear();
     }
 
     /// Ends the process and all others of its group. The first reason counts.
@@ -116,26 +126,28 @@ impl Shared {
         self.state().reaped = true;
     }
 
-    /// Acts on a line of the adapter.
-    pub fn take(&self, message: FromAdapter) -> Result<(), AdapterFailure> {
+    pub fn is_reaped(&self) -> bool {
+        self.state().reaped
+    }
+
+    /// Acts on a line of the adapter, of so many bytes.
+    pub fn take(&self, message: FromAdapter, len: usize) -> Result<(), AdapterFailure> {
         let mut state = self.state();
-        match message {
-            FromAdapter::Answer(id, result) => state.answered(id, result),
-            FromAdapter::Ask(ask, question) => {
-                let Some(current) = &state.current else {
-                    return Err(AdapterFailure::new(How::Protocol, format!("asked {question:?} without a request")));
-                };
-                // Whoever made the request has gone away: it is to end soon.
-                if current.to.send(Incoming::Ask(ask, question)).is_err() {
-                    state.send(answer_line(ask, Ok(Value::Bool(true))));
-                }
-                Ok(())
-            }
-            FromAdapter::Event(event) => {
-                state.told(event);
-                Ok(())
-            }
+        let wrong = |what: String| Err(AdapterFailure::new(How::Protocol, what));
+        if state.is_flooded(&message, len) {
+            return wrong(format!(
+                "sent more than {MESSAGES_MAX} questions and events, or {MESSAGE_BYTES_MAX} bytes of them, in one request"
+            ));
         }
+        match message {
+            FromAdapter::Answer(id, result) => return state.answered(id, result),
+            FromAdapter::Ask(ask, question) => match state.asked(ask, question) {
+                Ok(()) => {}
+                Err(what) => return wrong(what),
+            },
+            FromAdapter::Event(event) => state.told(event),
+        }
+        Ok(())
     }
 }
 
@@ -145,24 +157,54 @@ impl State {
         let _ = self.to_adapter.as_ref().map(|to| to.send(line));
     }
 
-    fn answered(&mut self, id: u64, result: Result<Value, Failed>) -> Result<(), AdapterFailure> {
-        match self.current.take() {
-            Some(current) if current.id == id => {
-                // Whoever made the request may have gone away.
-                let _ = current.to.send(Incoming::Answer(result));
-                drop(current.turn);
-                Ok(())
-            }
-            Some(current) => {
-                let what = format!("answered request {id} while {} ({}) was under way", current.id, current.op);
-                Err(AdapterFailure::new(How::Protocol, what))
-            }
-            None => Err(AdapterFailure::new(How::Protocol, format!("answered request {id}, which nobody has made"))),
+    /// Counts what is kept until somebody asks for it.
+    fn is_flooded(&mut self, message: &FromAdapter, len: usize) -> bool {
+        if !matches!(message, FromAdapter::Answer(..)) {
+            self.messages = (self.messages.0 + 1, self.messages.1 + len as u64);
         }
+        self.messages.0 > MESSAGES_MAX || self.messages.1 > MESSAGE_BYTES_MAX
+    }
+
+    /// Hands a question on; an error says what is wrong with it.
+    fn asked(&mut self, ask: u64, question: Question) -> Result<(), String> {
+        let Some(current) = &self.current else { return Err(format!("asked {question:?} without a request")) };
+        if !self.asked.insert(ask) {
+            return Err(format!("asked {question:?} under the number {ask} of an earlier question"));
+        }
+        match &current.about {
+            Some(about) if about != question.backup() => {
+                return Err(format!("asked {question:?} during the {} of backup {about}", current.op));
+            }
+            _ => {}
+        }
+        // Whoever made the request has gone away: it is to end soon.
+        if current.to.send(Incoming::Ask(ask, question)).is_err() {
+            self.send(answer_line(ask, Ok(Value::Bool(true))));
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, id: u64, result: Result<Value, Failed>) -> Result<(), AdapterFailure> {
+        // The request stays under way until the failure is known: whoever waits for it is to hear of that.
+        let wrong = match &self.current {
+            Some(current) if current.id == id => None,
+            Some(current) => Some(format!("answered request {id} while {} ({}) was under way", current.id, current.op)),
+            None => Some(format!("answered request {id}, which nobody has made")),
+        };
+        if let Some(what) = wrong {
+            return Err(AdapterFailure::new(How::Protocol, what));
+        }
+        if let Some(current) = self.current.take() {
+            // Whoever made the request may have gone away.
+            let _ = current.to.send(Incoming::Answer(result));
+            drop(current.turn);
+        }
+        Ok(())
     }
 
     fn told(&mut self, event: Event) {
-        let makes = self.current.as_ref().and_then(|current| current.makes.as_deref());
+        let backup_under_way = self.current.as_ref().filter(|current| current.op == "backup");
+        let makes = backup_under_way.and_then(|current| current.about.as_deref());
         let late = match &event {
             Event::Notification { backup, event_type, payload } => {
                 let late = makes != Some(backup);

@@ -12,16 +12,18 @@ use clinker_model::verdict::Verdict;
 use clinker_reports::item::of_case;
 use clinker_reports::json::{self, File};
 use clinker_reports::terminal::Progress;
-use clinker_reports::{annotations, failure, html, junit, markdown, ndjson, terminal};
+use clinker_reports::{failure, html, junit, markdown, ndjson, plain, terminal};
 
+use super::report::annotate;
 use super::run::default_jobs;
-use super::{Exit, expectations, say, select, tell};
+use super::{Exit, expectations, say, select, stop, tell};
 use crate::adapter::Role;
 use crate::conformance::adapters::Pool;
 use crate::conformance::bench::Pace;
-use crate::conformance::candidate::Candidate;
+use crate::conformance::candidate::{Candidate, WALL_LIMIT, quoted};
 use crate::conformance::cases::Scale;
 use crate::conformance::expectations::Stale;
+use crate::conformance::plays::Only;
 use crate::conformance::profile;
 use crate::conformance::suite::{Suite, whole};
 use crate::loader::suggest::near;
@@ -39,10 +41,13 @@ pub(super) struct Conform {
     #[arg(long, value_enum, default_value_t = Served::Driver, requires = "adapter")]
     role: Served,
     /// Seconds that one case of an adapter may take, each of its plays for itself.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = WALL_LIMIT.as_secs(), requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
     wall_limit: u64,
-    /// Only these cases, by id or slug; may stand several times.
-    #[arg(long = "case", value_name = "ID")]
+    /// Seconds until an adapter must have answered its first request: some install themselves first.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "adapter", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    start_limit: u64,
+    /// Only these cases, by id or slug, or only one play of a case (B-FLT-001/create/7/eio); may stand several times.
+    #[arg(long = "case", value_name = "ID[/PLAY]")]
     cases: Vec<String>,
     /// Only cases about this role or capability; may stand several times.
     #[arg(long = "needs", value_name = "NAME")]
@@ -87,13 +92,14 @@ struct Reports {
     /// Append the Markdown summary to this file, as to $GITHUB_STEP_SUMMARY.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
-    /// Print commands by which GitHub Actions shows failures beside the code.
+    /// Print commands by which GitHub Actions shows failures beside the code; with --json or --ndjson on standard error,
+    /// where it reads them as well.
     #[arg(long)]
     annotations: bool,
     /// Print result.json instead of the table.
     #[arg(long)]
     json: bool,
-    /// Print one JSON object per case as it ends, instead of the table.
+    /// Print one JSON object per case instead of the table: those that are played as they end, then the others.
     #[arg(long, conflicts_with = "json")]
     ndjson: bool,
 }
@@ -111,6 +117,8 @@ enum Served {
     Store,
 }
 
+/// What a run leaves in its folder.
+const FILES: [&str; 5] = ["result.json", "junit.xml", "index.html", "summary.md", "events.ndjson"];
 /// Families of `--quick`.
 const QUICK: [&str; 6] = ["CAP", "INIT", "CRT", "CHK", "INT", "NOTE"];
 /// Until a request of an adapter counts as hung.
@@ -129,21 +137,37 @@ impl Conform {
         }
         let out = self.reports.out.clone().unwrap_or_else(|| self.default_out());
         std::fs::create_dir_all(&out).with_context(|| format!("--out: create folder {}", out.display()))?;
+        forget(&out)?;
+        if self.adapter.is_some() {
+            stop::end_adapters_on_signals()?;
+        }
         let candidate = self.candidate(&out)?;
         let subject = candidate.subject(&profile::profile().version);
         let suite = self.suite(candidate, folder)?;
+        let only = suite.only(&self.cases).context("--case")?;
         if self.reports.ndjson {
-            say(ndjson::start(Some(&subject), selected.len()).trim_end())?;
+            say(&ndjson::start(Some(&subject), profile::profile().cases.len()))?;
         }
-        let known = |result: &mut CaseResult| expected.apply_to(&subject, result, today);
-        let mut cases = whole(self.play(&suite, &selected, &known)?);
-        let selected = |id: &str| selected.iter().any(|case| case.id == id);
-        let stale = expected.apply(&subject, &mut cases, &selected, today);
+        // An entry speaks of the whole case, and only of one that was to be played.
+        let is_selected = |id: &str| selected.iter().any(|case| case.id == id);
+        let is_whole = |id: &str| is_selected(id) && !only.contains_key(id);
+        let known = |result: &mut CaseResult| {
+            in_folder(result, folder);
+            expected.apply(&subject, std::slice::from_mut(result), &|id| is_whole(id), today);
+        };
+        let mut cases = whole(self.play(&suite, &selected, &only, &known)?);
+        stop::wait_if_ending();
+        cases.iter_mut().for_each(|result| in_folder(result, folder));
+        if self.reports.ndjson {
+            let others = cases.iter().filter(|case| !is_selected(&case.id));
+            others.map(ndjson::case).try_for_each(|line| say(&line))?;
+        }
+        let stale = expected.apply(&subject, &mut cases, &is_whole, today);
         let file = File::of_cases(subject, cases);
         self.write(&file, &out)?;
         self.show(&file)?;
         for stale in &stale {
-            tell(&format!("stale expectation: {stale}"));
+            tell(&plain(&format!("stale expectation: {stale}")));
         }
         Ok(exit_of(&file.cases, &stale))
     }
@@ -160,7 +184,8 @@ impl Conform {
         };
         let role = if self.role == Served::Store { Role::Store } else { Role::Driver };
         let limit = REQUEST_LIMIT.min(Duration::from_secs(self.wall_limit));
-        let pool = Pool::new(command, role, out.join("adapters"), limit);
+        let pool = Pool::new(command, role, out.join("adapters"), limit)
+            .starting_within(Duration::from_secs(self.start_limit));
         Candidate::adapter(pool, &self.driver).map_err(|why| anyhow::anyhow!("--adapter: {why}"))
     }
 
@@ -208,12 +233,13 @@ impl Conform {
         Ok(profile::profile().cases.iter().filter(wanted).collect())
     }
 
-    /// `known` marks failures that are expected.
+    /// `known` marks failures that are expected, for whoever watches.
     fn play(
         &self,
         suite: &Suite,
         selected: &[&Case],
-        known: &(dyn Fn(&mut CaseResult) -> Vec<Stale> + Sync),
+        only: &Only,
+        known: &(dyn Fn(&mut CaseResult) + Sync),
     ) -> Result<Vec<CaseResult>> {
         let jobs = self.jobs.unwrap_or(if self.adapter.is_some() { 8 } else { default_jobs(Engine::Simnet) });
         let progress = Mutex::new(Progress::new(selected.len()));
@@ -228,14 +254,14 @@ impl Conform {
                 tell(failure::item(&of_case(result)).trim_end());
             }
             if self.reports.ndjson {
-                let said = say(ndjson::case(result).trim_end());
+                let said = say(&ndjson::case(result));
                 let mut told = told.lock().expect("no panic while the lock is held");
                 if told.is_ok() {
                     *told = said;
                 }
             }
         };
-        let results = suite.run(selected, usize::from(jobs), &each);
+        let results = suite.run_only(selected, only, usize::from(jobs), &each);
         told.into_inner().expect("no panic while the lock is held")?;
         Ok(results)
     }
@@ -244,11 +270,8 @@ impl Conform {
         let put =
             |path: &Path, text: &str| std::fs::write(path, text).with_context(|| format!("write {}", path.display()));
         let (xml, page, summary) = (junit::text(file), html::page(file), markdown::text(file));
-        put(&out.join("result.json"), &json::text(file))?;
-        put(&out.join("junit.xml"), &xml)?;
-        put(&out.join("index.html"), &page)?;
-        put(&out.join("summary.md"), &summary)?;
-        put(&out.join("events.ndjson"), &ndjson::text(file))?;
+        let texts = [&json::text(file), &xml, &page, &summary, &ndjson::text(file)];
+        FILES.iter().zip(texts).try_for_each(|(name, text)| put(&out.join(name), text))?;
         for (path, text) in [(&self.reports.junit, &xml), (&self.reports.html, &page)] {
             if let Some(path) = path {
                 put(path, text)?;
@@ -265,16 +288,37 @@ impl Conform {
 
     fn show(&self, file: &File) -> Result<()> {
         if self.reports.annotations {
-            annotations::lines(file).iter().try_for_each(|line| say(line))?;
+            annotate(file, self.reports.json || self.reports.ndjson)?;
         }
         if self.reports.json {
             return say(json::text(file).trim_end());
         }
         if self.reports.ndjson {
-            return say(ndjson::end(&file.summary).trim_end());
+            return say(&ndjson::end(&file.summary));
         }
         say(&terminal::text(file))
     }
+}
+
+/// Makes commands that replay scenarios of a folder name it.
+fn in_folder(result: &mut CaseResult, folder: Option<&Path>) {
+    let Some(folder) = folder else { return };
+    let words = format!("clinker replay --scenarios {} ", quoted(&folder.display().to_string()));
+    let replays = result.plays.iter_mut().map(|play| &mut play.replay).chain([&mut result.replay]);
+    replays.for_each(|replay| *replay = replay.replacen("clinker replay ", &words, 1));
+}
+
+/// Removes the reports of an earlier run: a run that ends early must not seem to have left them.
+fn forget(out: &Path) -> Result<()> {
+    for path in FILES.map(|name| out.join(name)) {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("--out: remove {} of an earlier run", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The worst verdict counts; a skip counts for nothing. What a stale expectation speaks of counts as that.
@@ -291,5 +335,34 @@ fn exit_of(cases: &[CaseResult], stale: &[Stale]) -> Exit {
         Exit::AllAsExpected
     } else {
         Exit::NothingRan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::expectations::Why;
+
+    fn check(verdicts: &[Verdict], stale: &[usize], expected: Exit) {
+        let all = profile::profile().cases.iter().zip(verdicts);
+        let cases: Vec<CaseResult> =
+            all.map(|(case, verdict)| CaseResult { verdict: *verdict, ..CaseResult::of(case) }).collect();
+        let stale: Vec<Stale> =
+            stale.iter().map(|at| Stale { case: cases[*at].id.clone(), why: Why::Passed }).collect();
+        assert_eq!(exit_of(&cases, &stale), expected, "{verdicts:?} {stale:?}");
+    }
+
+    #[test]
+    fn the_worst_verdict_is_the_exit_code() {
+        use Verdict::{Error, Fail, Pass, Skip, Xfail};
+        check(&[Pass, Skip], &[], Exit::AllAsExpected);
+        check(&[Xfail], &[], Exit::AllAsExpected);
+        check(&[Skip, Skip], &[], Exit::NothingRan);
+        check(&[Pass, Fail], &[], Exit::CheckFailed);
+        check(&[Fail, Error, Pass], &[], Exit::Internal);
+        check(&[Pass, Pass], &[1], Exit::ExpectationsStale);
+        check(&[Pass, Fail], &[1], Exit::ExpectationsStale);
+        check(&[Fail, Pass], &[1], Exit::CheckFailed);
+        check(&[Error, Pass], &[1], Exit::Internal);
     }
 }

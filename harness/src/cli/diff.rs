@@ -20,7 +20,8 @@ pub(super) struct Diff {
 }
 
 impl Diff {
-    /// Ends with 1 if anything got worse: another verdict that is worse, or an item that vanished.
+    /// Ends with 1 if anything got worse: another verdict that is worse, an item that vanished, a role or claim taken back,
+    /// or other rules (another profile).
     pub fn execute(self) -> Result<Exit> {
         let changes = diff::of(&report::read(&self.before)?, &report::read(&self.after)?);
         if self.json {

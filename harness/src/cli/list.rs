@@ -1,4 +1,4 @@
-//! `clinker list`: scenarios, drivers, checks.
+//! `clinker list`: scenarios, drivers, checks, the profile's cases.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use super::{Exit, say, select};
+use crate::conformance::profile::profile;
 use crate::loader::presets::PRESETS;
 
 #[derive(Args)]
@@ -20,6 +21,8 @@ enum What {
     Scenarios,
     Drivers,
     Checks,
+    /// Of the conformance profile.
+    Cases,
 }
 
 impl List {
@@ -37,6 +40,13 @@ impl List {
                     for (option, value) in preset.options {
                         say(&format!("    {option} = {}", if option.ends_with("_key") { "***" } else { value }))?;
                     }
+                }
+            }
+            What::Cases => {
+                for case in &profile().cases {
+                    let level = if case.is_core() { "Core" } else { "Extended" };
+                    say(&format!("{} {}  {level} [{}]", case.id, case.slug, case.needs.join(" ")))?;
+                    say(&format!("    {}", case.rule))?;
                 }
             }
             What::Checks => {

@@ -13,6 +13,7 @@ mod replay;
 mod report;
 mod run;
 mod select;
+mod stop;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -76,7 +77,7 @@ enum Command {
     Expectations(expectations::Command),
     /// Measure in virtual time.
     Bench(bench::Bench),
-    /// List scenarios, drivers, or checks.
+    /// List scenarios, drivers, checks, or the cases of the conformance profile.
     List(list::List),
     /// Judge a recorded history again.
     Check(check::Check),

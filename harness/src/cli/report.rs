@@ -8,7 +8,7 @@ use clap::Args;
 use clinker_reports::json::{self, File};
 use clinker_reports::{annotations, html, junit, markdown, ndjson, terminal};
 
-use super::{Exit, say};
+use super::{Exit, say, tell};
 
 #[derive(Args)]
 pub(super) struct Report {
@@ -27,7 +27,8 @@ pub(super) struct Report {
     /// Write a JSON object per line.
     #[arg(long, value_name = "FILE")]
     ndjson: Option<PathBuf>,
-    /// Print commands by which GitHub Actions shows failures, instead of the table.
+    /// Print commands by which GitHub Actions shows failures, instead of the table; on standard error, where it reads
+    /// them as well, if standard output is taken.
     #[arg(long)]
     annotations: bool,
     /// Print the JSON Schema of result.json.
@@ -47,7 +48,7 @@ impl Report {
         };
         let to_stdout = self.write(&file)?;
         if self.annotations {
-            annotations::lines(&file).iter().try_for_each(|line| say(line))?;
+            annotate(&file, to_stdout || self.schema)?;
         } else if !to_stdout && !self.schema {
             say(&terminal::text(&file))?;
         }
@@ -71,6 +72,16 @@ impl Report {
         }
         Ok(to_stdout)
     }
+}
+
+/// Prints workflow commands: GitHub reads them from both streams, and one that others read has to stay what it is.
+pub(super) fn annotate(file: &File, stdout_is_taken: bool) -> Result<()> {
+    let lines = annotations::lines(file);
+    if stdout_is_taken {
+        lines.iter().for_each(|line| tell(line));
+        return Ok(());
+    }
+    lines.iter().try_for_each(|line| say(line))
 }
 
 /// The runs of several files.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::{BackupDriver, Capabilities, Error, Options};
@@ -10,8 +11,10 @@ use clinker_model::Journal;
 use clinker_model::conformance::Subject;
 
 use super::adapters::Pool;
+use super::bench::Pace;
 use crate::adapter::Role;
 use crate::loader::presets::{self, Preset};
+use crate::loader::suggest::hint;
 use crate::run::{Made, Parts, Server, ServerMaker};
 
 /// A driver with what it claims to be able to do, and the world it lives in.
@@ -51,6 +54,43 @@ impl Kind {
 /// Capabilities that a driver on the chunk engine has, whatever its store.
 pub const OF_THE_ENGINE: &[&str] =
     &["chunked", "progress", "incremental", "force_delete", "sparse", "fixtures", "volume_meta"];
+
+/// How long a case of an adapter may take unless somebody says otherwise.
+pub const WALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// A word of a shell's command line that means exactly this text.
+pub fn quoted(text: &str) -> String {
+    let plain = |ch: char| ch.is_ascii_alphanumeric() || "-_./:=@%+,".contains(ch);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Everything that a driver can claim, as docs/adapter-protocol.md explains it; `sim` is the harness's own.
+pub const CLAIMS: &[&str] = &[
+    "chunked",
+    "progress",
+    "incremental",
+    "force_delete",
+    "sparse",
+    "fixtures",
+    "volume_meta",
+    "net",
+    "host_bound",
+    "auth",
+    "etag_md5",
+    "list_bound",
+    "swift",
+    "s3",
+    "posix",
+    "tls",
+];
+
+/// What is wrong with a claim that nobody knows; a fragment that fits after "the adapter".
+pub fn unknown_claim(claim: &str) -> Option<String> {
+    (!CLAIMS.contains(&claim)).then(|| format!("claims \"{claim}\", which is no capability{}", hint(claim, CLAIMS)))
+}
 
 fn texts(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -129,7 +169,8 @@ impl Candidate {
         self
     }
 
-    /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …
+    /// Claims capabilities, which are then tested: `auth`, `net`, `etag_md5`, `incremental` …; the suite refuses to begin
+    /// with one that it does not know.
     pub fn claiming(mut self, capabilities: &[&str]) -> Candidate {
         self.claims.extend(texts(capabilities));
         self
@@ -141,15 +182,27 @@ impl Candidate {
         self
     }
 
-    /// The options of `clinker conform` that mean it.
-    pub fn words(&self) -> String {
-        match &self.adapter {
-            Some(pool) => {
+    /// The command that plays this again: `what` is a case (`B-CRT-001`), or one of its plays (`B-FLT-001/create/7/eio`).
+    pub fn repeat(&self, what: &str, seed: u64, pace: Pace) -> String {
+        let words = match (&self.adapter, self.kind) {
+            (_, Kind::PlugIn) => return format!("cargo test --test conformance -- --case {what} --seed {seed}"),
+            (Some(pool), _) => {
                 let role = if pool.role() == Role::Store { " --role store" } else { "" };
-                format!("--adapter '{}' --driver {}{role}", pool.command(), self.preset.name)
+                let limit = match pace {
+                    Pace::Real(limit) if limit != WALL_LIMIT => format!(" --wall-limit {}", limit.as_secs()),
+                    _ => String::new(),
+                };
+                format!("--adapter {} --driver {}{role}{limit}", quoted(pool.command()), self.preset.name)
             }
-            None => format!("--driver {}", self.preset.name),
-        }
+            (None, _) => format!("--driver {}", self.preset.name),
+        };
+        format!("clinker conform {words} --case {what} --seed {seed}")
+    }
+
+    /// What is wrong with its claims, if anything.
+    pub fn wrong_claim(&self) -> Option<String> {
+        let claims = self.claims.iter().filter(|claim| *claim != "sim");
+        claims.map(String::as_str).find_map(unknown_claim).map(|why| format!("the candidate {} {why}", self.name))
     }
 
     pub fn claims(&self, capability: &str) -> bool {
@@ -201,5 +254,40 @@ impl Candidate {
         let pairs =
             [("progress", said.progress), ("incremental", said.incremental), ("force_delete", said.force_delete)];
         pairs.into_iter().filter(|(name, said)| self.claims(name) != *said).map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::profile::capabilities;
+
+    #[test]
+    fn a_shell_reads_a_quoted_word_as_it_was() {
+        for text in ["plain", "two words", "sh -c 'exit 3'", "$HOME `x` \"y\" \\ ; *", "", "''", "a\nb"] {
+            let said = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", quoted(text))).output();
+            let said = said.unwrap_or_else(|error| panic!("start sh: {error}"));
+            assert_eq!(String::from_utf8_lossy(&said.stdout), text);
+        }
+    }
+
+    #[test]
+    fn every_capability_that_cases_need_can_be_claimed() {
+        // No driver claims these: the service has them, there is no driver yet, or the harness itself decides.
+        let others = ["keys", "ceph", "nfs", "sim"];
+        let needed: Vec<&str> = capabilities().into_iter().filter(|need| !others.contains(need)).collect();
+        assert_eq!(needed.iter().find(|need| !CLAIMS.contains(need)), None);
+        assert_eq!(OF_THE_ENGINE.iter().find(|name| !CLAIMS.contains(name)), None);
+    }
+
+    #[test]
+    fn an_unknown_claim_is_refused_with_a_suggestion() {
+        let made = |_: &Options, _: &Env| Err(Error::new(clinker_drivers::Kind::Unsupported, "nothing"));
+        let candidate = Candidate::store("volume-folders", "posix", made);
+        assert_eq!(candidate.wrong_claim(), None);
+        let wrong = candidate.claiming(&["net", "etag-md5"]).wrong_claim();
+        let expected =
+            "the candidate volume-folders claims \"etag-md5\", which is no capability; did you mean `etag_md5`?";
+        assert_eq!(wrong.as_deref(), Some(expected));
     }
 }

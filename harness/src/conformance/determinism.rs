@@ -11,6 +11,9 @@ use super::cases::{self, CaseBody, Scale};
 use super::outcome::{Outcome, Stop, ensure, fixture};
 use super::profile;
 
+/// The case that plays bodies twice, and the one that plays one in another process.
+pub(super) const TWICE: &str = "B-DET-001";
+pub(super) const ELSEWHERE: &str = "B-DET-002";
 /// The case whose play is repeated in another process.
 const SAMPLE: &str = "B-CRT-002";
 

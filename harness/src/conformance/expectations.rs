@@ -12,7 +12,8 @@ use std::fmt;
 use clinker_model::conformance::Subject;
 use clinker_model::verdict::Verdict;
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::profile;
 use crate::loader::locate::{Document, parse_problem};
@@ -21,7 +22,7 @@ use crate::loader::suggest::hint;
 use crate::loader::{LoadError, Problem};
 
 pub use apply::{Stale, Why};
-pub use update::{Change, update};
+pub use update::{Change, Unfit, update};
 
 /// The entries of one file, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -38,7 +39,7 @@ pub struct Entry {
     /// `B-INT-001`.
     pub case: String,
     pub verdict: Expected,
-    /// How it fails, as a result says it; a failure always has one.
+    /// How it fails or breaks, as a result says it; never empty.
     #[serde(default)]
     pub fingerprint: Option<String>,
     /// Why it is accepted.
@@ -46,12 +47,20 @@ pub struct Entry {
     /// Where it is worked on.
     #[serde(default)]
     pub tracker: Option<String>,
-    /// The last day on which it is accepted.
-    #[serde(default)]
+    /// The last day on which it is accepted, written as a text or as a date of TOML's.
+    #[serde(default, deserialize_with = "date")]
     pub expires: Option<String>,
     /// What is put to the test, where the file is used for more than one thing.
     #[serde(default)]
     pub condition: Condition,
+}
+
+fn date<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match toml::Value::deserialize(from)? {
+        toml::Value::String(text) => Ok(Some(text)),
+        toml::Value::Datetime(date) => Ok(Some(date.to_string())),
+        other => Err(D::Error::custom(format!("found {other}, expected a date such as \"2027-06-01\""))),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -120,6 +129,9 @@ impl Expectations {
     pub fn read(file: &str, text: &str) -> Result<Expectations, LoadError> {
         let failed = |problems: Vec<Problem>| LoadError { file: file.to_owned(), problems };
         let document = Document::parse(text).map_err(|error| failed(vec![parse_problem(text, &error)]))?;
+        if update::has_inline_entries(text) {
+            return Err(failed(vec![document.problem(&["expect"], update::INLINE.to_owned())]));
+        }
         let read: Expectations = toml::from_str(text).map_err(|error| failed(vec![parse_problem(text, &error)]))?;
         let problems: Vec<Problem> =
             (0..read.entries.len()).flat_map(|index| read.problems(&document, index)).collect();
@@ -147,8 +159,9 @@ impl Expectations {
         if entry.reason.trim().is_empty() {
             wrong(&["reason"], "say why this failure is accepted".to_owned());
         }
-        if entry.verdict == Expected::Fail && entry.fingerprint.as_deref().is_none_or(str::is_empty) {
-            wrong(&["fingerprint"], "say how it fails: the `fingerprint` of the case in result.json".to_owned());
+        if entry.fingerprint.as_deref().is_none_or(str::is_empty) {
+            let how = if entry.verdict == Expected::Fail { "fails" } else { "breaks" };
+            wrong(&["fingerprint"], format!("say how it {how}: the `fingerprint` of the case in result.json"));
         }
         if let Some(text) = entry.expires.as_ref().filter(|_| entry.expiry().is_none()) {
             wrong(&["expires"], format!("found \"{text}\", expected a date such as \"2027-06-01\""));

@@ -8,11 +8,13 @@ pub mod adapters;
 pub mod bench;
 pub mod candidate;
 pub mod cases;
+mod conclude;
 mod determinism;
 #[cfg(test)]
 mod docs;
 pub mod expectations;
 pub mod outcome;
+pub mod plays;
 pub mod profile;
 pub mod suite;
 pub mod trials;

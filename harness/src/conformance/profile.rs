@@ -167,6 +167,9 @@ mod tests {
                 assert!(checks.contains(&name.as_str()), "{} names the check {name}, which is not there", case.id);
             }
             assert!(case.checks.is_empty() || !case.scenarios.is_empty(), "{}: checks of no scenario", case.id);
+            // A scenario that may fail by anything shows nothing of a rule.
+            let named = !case.checks.is_empty() || case.scenarios.is_empty() || case.wave > 1;
+            assert!(named, "{} does not say which checks of its scenarios show it", case.id);
         }
         Ok(())
     }

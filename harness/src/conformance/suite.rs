@@ -4,12 +4,14 @@ use clinker_judge::timeline;
 use clinker_model::conformance::{Case, CaseResult};
 use clinker_model::fault::{Fault, Matching};
 use clinker_model::plan::{Plan, Step};
-use clinker_model::verdict::{Outcome as Found, RunResult, Verdict};
+use clinker_model::verdict::{RunResult, Verdict};
 use clinker_world::run_isolated;
 
 use super::bench::{Pace, Played, Setting, play};
 use super::candidate::{Candidate, Kind};
 use super::cases::{self, CaseBody, Scale};
+use super::conclude::{One, broke, conclude};
+use super::plays::{self, Only};
 use super::{determinism, profile};
 use crate::catalog::Entry;
 use crate::examine::{Examined, Likeness, examine_as, is_kind};
@@ -36,36 +38,43 @@ pub struct Suite {
 /// How many good plays of a case are drawn: one looks like the other.
 const PICTURES: usize = 2;
 
-/// What one play said.
-struct One {
-    result: RunResult,
-    fingerprint: Option<String>,
-}
-
 impl Suite {
     /// All cases, `jobs` at a time; results in the order of the cases. `each` hears of every one as it ends.
     pub fn run(&self, cases: &[&Case], jobs: usize, each: &(dyn Fn(&CaseResult) + Sync)) -> Vec<CaseResult> {
+        self.run_only(cases, &Only::new(), jobs, each)
+    }
+
+    /// As [`Suite::run`]; of cases in `only`, just the plays that it names.
+    pub fn run_only(
+        &self,
+        cases: &[&Case],
+        only: &Only,
+        jobs: usize,
+        each: &(dyn Fn(&CaseResult) + Sync),
+    ) -> Vec<CaseResult> {
         parallel::map(cases, jobs, |case| {
-            let result = self.case(case);
+            let result = self.case_only(case, only.get(&case.id).map_or(&[], Vec::as_slice));
             each(&result);
             result
         })
     }
 
     /// Plays a case.
-    #[expect(clippy::disallowed_methods, reason = "wall time of whole cases is shown to the user and decides nothing")]
     pub fn case(&self, case: &Case) -> CaseResult {
+        self.case_only(case, &[])
+    }
+
+    /// Plays those plays of a case that have these names; all of them if there is no name.
+    #[expect(clippy::disallowed_methods, reason = "wall time of whole cases is shown to the user and decides nothing")]
+    pub fn case_only(&self, case: &Case, only: &[String]) -> CaseResult {
         let started = std::time::Instant::now();
         let mut result = CaseResult::of(case);
         match self.candidate.lacks(&case.needs) {
             Some(why) => result.reason = Some(why),
             // A panic anywhere is this case's trouble and no other's.
-            None => match run_isolated(&case.id, || self.plays(case)) {
+            None => match run_isolated(&case.id, || self.each_play(case, only).collect()) {
                 Ok(plays) => conclude(&mut result, case, plays, &self.candidate),
-                Err(error) => {
-                    result.verdict = Verdict::Error;
-                    result.reason = Some(error.to_string());
-                }
+                Err(error) => broke(&mut result, error.to_string()),
             },
         }
         result.replay = self.replay(&result);
@@ -73,44 +82,30 @@ impl Suite {
         result
     }
 
-    /// As [`Suite::case`], with no play after the first that fails.
-    pub fn until_red(&self, case: &Case) -> CaseResult {
-        let mut result = CaseResult::of(case);
-        let mut plays = Vec::new();
-        for play in self.each_play(case) {
-            let red = matches!(play.result.verdict, Verdict::Fail | Verdict::Golden);
-            plays.push(play);
-            if red {
-                break;
-            }
-        }
-        conclude(&mut result, case, plays, &self.candidate);
-        result
+    /// What `wanted` makes of the first play of a case of which it makes anything; none is played after that.
+    pub fn first_play<T>(&self, case: &Case, wanted: impl Fn(&RunResult) -> Option<T>) -> Option<T> {
+        self.each_play(case, &[]).find_map(|play| wanted(&play.result))
     }
 
+    /// The command that repeats what is worst in a result; where nothing is, what was played.
     fn replay(&self, result: &CaseResult) -> String {
-        let bad = result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip));
-        match (bad, self.candidate.kind) {
-            // A scenario's token would replay it with our driver.
-            (_, Kind::PlugIn) => format!("cargo test --test conformance -- {} --seed {}", result.id, self.seed),
-            (Some(play), _) => play.replay.clone(),
-            (None, _) => format!("clinker conform {} --case {}", self.candidate.words(), result.id),
+        let bad = result.plays.iter().find(|play| play.verdict == Verdict::Error);
+        let bad =
+            bad.or_else(|| result.plays.iter().find(|play| !matches!(play.verdict, Verdict::Pass | Verdict::Skip)));
+        match (bad, &result.plays[..]) {
+            (Some(play), _) | (None, [play]) => play.replay.clone(),
+            _ => self.candidate.repeat(&result.id, self.seed, self.pace),
         }
-    }
-
-    fn plays(&self, case: &Case) -> Vec<One> {
-        self.each_play(case).collect()
     }
 
     /// The plays of a case, each played when it is asked for.
-    fn each_play<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
-        self.bodies(case).chain(self.determinism(case)).chain(self.scenarios(case))
+    fn each_play<'a>(&'a self, case: &'a Case, only: &'a [String]) -> impl Iterator<Item = One> + 'a {
+        self.bodies(case, only).chain(self.determinism(case, only)).chain(self.scenarios(case, only))
     }
 
-    fn bodies<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+    fn bodies<'a>(&'a self, case: &'a Case, only: &'a [String]) -> impl Iterator<Item = One> + 'a {
         let body = cases::body(&case.id).into_iter();
-        let variants =
-            body.flat_map(|body| (body.variants)(&self.candidate, self.scale).into_iter().map(move |v| (body, v)));
+        let variants = body.flat_map(|body| self.variants(body, only).into_iter().map(move |v| (body, v)));
         let seeds = move |(body, variant): (&'static CaseBody, String)| {
             (0..self.seeds.max(1)).map(move |n| (body, variant.clone(), self.seed.wrapping_add(n)))
         };
@@ -119,18 +114,22 @@ impl Suite {
     }
 
     /// The two cases about the harness itself, which are about plays of other cases.
-    fn determinism<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
-        let twice = if case.id == "B-DET-001" { determinism::bodies(&self.candidate) } else { Vec::new() };
-        let other = (case.id == "B-DET-002").then(|| self.setting(&case.id, None, String::new(), self.seed));
-        let twice = twice.into_iter().map(|(body, variant)| {
+    fn determinism<'a>(&'a self, case: &'a Case, only: &'a [String]) -> impl Iterator<Item = One> + 'a {
+        let twice = if case.id == determinism::TWICE { determinism::bodies(&self.candidate) } else { Vec::new() };
+        let other = case.id == determinism::ELSEWHERE && only.is_empty();
+        let other = other.then(|| self.setting(&case.id, None, String::new(), self.seed));
+        let twice = twice.into_iter().map(|(body, variant)| (plays::name(body.id, &variant), body, variant));
+        let twice = twice.filter(|(name, ..)| only.is_empty() || only.contains(name)).map(|(name, body, variant)| {
             let setting = self.setting(body.id, body.page, variant, self.seed);
-            Played::of(&setting, &case.rule, determinism::twice(&setting, &case.rule, body))
+            let mut played = Played::of(&setting, &case.rule, determinism::twice(&setting, &case.rule, body));
+            played.result.replay = self.candidate.repeat(&plays::name(&case.id, &name), self.seed, self.pace);
+            played
         });
         let other = other.into_iter().map(|setting| {
             let outcome = determinism::in_two_processes(&setting, &case.rule);
             Played::of(&setting, &case.rule, outcome)
         });
-        twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint })
+        twice.chain(other).map(|played| One { result: played.result, fingerprint: played.fingerprint, own: true })
     }
 
     fn setting(&self, case: &str, page: Option<usize>, variant: String, seed: u64) -> Setting {
@@ -151,7 +150,7 @@ impl Suite {
         if let (true, Some(history)) = (self.draws(&played.result, number), &played.history) {
             played.result.timeline = Some(timeline::of(history, &played.result.findings));
         }
-        One { result: played.result, fingerprint: played.fingerprint }
+        One { result: played.result, fingerprint: played.fingerprint, own: true }
     }
 
     /// Whether the `number`th play of a case is drawn: those that failed, and the first ones.
@@ -159,13 +158,26 @@ impl Suite {
         self.pictures && (number < PICTURES || matches!(result.verdict, Verdict::Fail | Verdict::Golden))
     }
 
-    fn scenarios<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = One> + 'a {
+    /// The scenarios of a case in which this candidate takes part.
+    pub(super) fn scenarios_of<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = &'a Entry> + 'a {
         // An adapter has no part in our manager.
         let names = if self.candidate.kind == Kind::Adapter { &[][..] } else { &case.scenarios };
         let preset = self.candidate.preset.name;
         let named = names.iter().filter_map(move |name| self.entries.iter().find(|entry| entry.name == *name));
-        let ours = named.filter(move |entry| entry.scenario.drivers.iter().any(|driver| driver == preset));
-        ours.enumerate().map(move |(number, entry)| self.scenario(entry, preset, number))
+        named.filter(move |entry| entry.scenario.drivers.iter().any(|driver| driver == preset))
+    }
+
+    fn scenarios<'a>(&'a self, case: &'a Case, only: &'a [String]) -> impl Iterator<Item = One> + 'a {
+        let ours = self.scenarios_of(case).filter(|entry| only.is_empty() || only.contains(&entry.name));
+        ours.enumerate().map(move |(number, entry)| {
+            let mut one = self.scenario(entry, self.candidate.preset.name, number);
+            if self.candidate.kind == Kind::PlugIn {
+                // A scenario's token would replay it with our driver.
+                let name = plays::name(&case.id, &entry.name);
+                one.result.replay = self.candidate.repeat(&name, self.seed, self.pace);
+            }
+            one
+        })
     }
 
     /// The words of a plug-in are its own, and so is how far it comes where each of its calls takes seconds.
@@ -205,7 +217,7 @@ impl Suite {
             }
             _ => None,
         };
-        One { result, fingerprint }
+        One { result, fingerprint, own: false }
     }
 }
 
@@ -223,7 +235,7 @@ fn in_any_words(mut plan: Plan) -> Plan {
 
 fn skipped(entry: &Entry, preset: &str, why: String) -> One {
     let One { result, .. } = broken(entry, preset, why);
-    One { result: RunResult { verdict: Verdict::Skip, ..result }, fingerprint: None }
+    One { result: RunResult { verdict: Verdict::Skip, ..result }, fingerprint: None, own: false }
 }
 
 fn broken(entry: &Entry, preset: &str, why: String) -> One {
@@ -239,10 +251,10 @@ fn broken(entry: &Entry, preset: &str, why: String) -> One {
         events: 0,
         virtual_seconds: 0.0,
         wall_ms: 0,
-        replay: format!("clinker run {}", entry.name),
+        replay: format!("clinker run {} --driver {preset}", entry.name),
         timeline: None,
     };
-    One { result, fingerprint: None }
+    One { result, fingerprint: None, own: false }
 }
 
 /// One result per case of the profile, in its order: those that were not selected too.
@@ -252,44 +264,4 @@ pub fn whole(mut results: Vec<CaseResult>) -> Vec<CaseResult> {
         None => CaseResult { reason: Some("not selected".to_owned()), ..CaseResult::of(case) },
     };
     profile::profile().cases.iter().map(of).collect()
-}
-
-/// The verdict of a case from its plays: the worst counts, and nothing that was not played is a pass.
-fn conclude(result: &mut CaseResult, case: &Case, plays: Vec<One>, candidate: &Candidate) {
-    let of = |verdict: Verdict| plays.iter().find(|play| play.result.verdict == verdict);
-    let worst = of(Verdict::Error).or_else(|| of(Verdict::Fail)).or_else(|| of(Verdict::Golden));
-    if let Some(worst) = worst {
-        result.verdict = if worst.result.verdict == Verdict::Error { Verdict::Error } else { Verdict::Fail };
-        result.reason = worst.result.reason.clone();
-        let mut ways: Vec<String> = plays.iter().filter_map(|play| play.fingerprint.clone()).collect();
-        ways.sort();
-        ways.dedup();
-        result.fingerprint = (!ways.is_empty()).then(|| ways.join("; "));
-        result.hint = case.known.as_ref().map(|known| format!("cinder 29.0.0: {known}"));
-    } else if of(Verdict::Pass).is_some() {
-        match idle_check(case, &plays) {
-            None => result.verdict = Verdict::Pass,
-            Some(check) => {
-                result.verdict = Verdict::Error;
-                result.reason = Some(format!("the check {check}, which is to show it, applied in no play"));
-            }
-        }
-    } else {
-        let why = plays.iter().find_map(|play| play.result.reason.clone());
-        result.reason = Some(why.unwrap_or_else(|| format!("nothing shows it for {}", candidate.name)));
-    }
-    result.plays = plays.into_iter().map(|play| play.result).collect();
-}
-
-/// A checker that the case rests on and that had nothing to say in any scenario of it.
-fn idle_check<'c>(case: &'c Case, plays: &[One]) -> Option<&'c String> {
-    let scenarios = plays.iter().filter(|play| case.scenarios.contains(&play.result.scenario));
-    let findings: Vec<_> = scenarios.flat_map(|play| &play.result.findings).collect();
-    if findings.is_empty() {
-        return None;
-    }
-    let applied = |check: &String| {
-        findings.iter().any(|finding| finding.checker == *check && finding.outcome != Found::NotApplicable)
-    };
-    case.checks.iter().find(|check| !applied(check))
 }

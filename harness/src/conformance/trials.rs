@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use anyhow::Context as _;
 use clinker_model::conformance::{Case, CaseResult, Subject};
 use clinker_model::verdict::Verdict;
 use clinker_reports::{failure, item, json};
@@ -17,7 +18,8 @@ use super::bench::Pace;
 use super::candidate::Candidate;
 use super::cases::Scale;
 use super::expectations::Expectations;
-use super::profile::profile;
+use super::plays::Only;
+use super::profile::{self, profile};
 use super::suite::{Suite, whole};
 use crate::catalog;
 use crate::cli::expectations;
@@ -28,6 +30,7 @@ const USAGE: u8 = 2;
 
 const OWN_HELP: &str = "\
 Options of the suite, besides those of every test program:
+  --case ID[/PLAY]     only this case, or only this play of it; may stand several times
   --seed N             the first seed of each play (17)
   --seeds N            plays of each body under so many seeds (1)
   --full               every place at which a fault can strike, not only the first, the middle and the last
@@ -38,6 +41,7 @@ Options of the suite, besides those of every test program:
 /// Options that libtest does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Own {
+    cases: Vec<String>,
     seed: u64,
     seeds: u64,
     full: bool,
@@ -48,6 +52,9 @@ struct Own {
 /// What every trial of a program shares.
 struct Stage {
     suite: Suite,
+    /// The cases that are trials, and which of their plays.
+    cases: Vec<&'static Case>,
+    only: Only,
     subject: Subject,
     expected: Option<(Expectations, Date)>,
     results: Mutex<Vec<CaseResult>>,
@@ -91,7 +98,7 @@ pub fn run(candidate: Candidate, arguments: impl IntoIterator<Item = OsString>) 
 
 /// Takes the suite's own options out of the arguments.
 fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsString>), String> {
-    let mut own = Own { seed: 17, seeds: 1, full: false, expectations: None, result: None };
+    let mut own = Own { cases: Vec::new(), seed: 17, seeds: 1, full: false, expectations: None, result: None };
     let mut rest = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -104,7 +111,7 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
             own.full = true;
             continue;
         }
-        if !["--seed", "--seeds", "--expectations", "--result"].contains(&name) {
+        if !["--case", "--seed", "--seeds", "--expectations", "--result"].contains(&name) {
             rest.push(argument);
             continue;
         }
@@ -114,6 +121,7 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
             number.ok_or_else(|| format!("{name}: found {value:?}, expected a whole number from {least} on"))
         };
         match name {
+            "--case" => own.cases.push(value.to_string_lossy().into_owned()),
             "--seed" => own.seed = number(0)?,
             "--seeds" => own.seeds = number(1)?,
             "--expectations" => own.expectations = Some(PathBuf::from(value)),
@@ -125,6 +133,9 @@ fn own(arguments: impl IntoIterator<Item = OsString>) -> Result<(Own, Vec<OsStri
 
 fn stage(candidate: Candidate, own: &Own) -> anyhow::Result<Stage> {
     clinker_world::require_tokio_unstable()?;
+    if let Some(why) = candidate.wrong_claim() {
+        anyhow::bail!(why);
+    }
     let expected = match &own.expectations {
         Some(file) => Some((expectations::read(file)?, expectations::today()?)),
         None => None,
@@ -140,11 +151,16 @@ fn stage(candidate: Candidate, own: &Own) -> anyhow::Result<Stage> {
         pace: Pace::Virtual,
         pictures: own.result.is_some(),
     };
-    Ok(Stage { suite, subject, expected, results: Mutex::default() })
+    let only = suite.only(&own.cases).context("--case")?;
+    let named = own.cases.iter().map(|name| profile::find(name.split('/').next().unwrap_or(name)));
+    let named: Vec<&Case> = named.collect::<Result<_, _>>()?;
+    let is_wanted = |case: &&Case| named.is_empty() || named.iter().any(|named| named.id == case.id);
+    let cases = profile().cases.iter().filter(is_wanted).collect();
+    Ok(Stage { suite, cases, only, subject, expected, results: Mutex::default() })
 }
 
 fn play(stage: &Arc<Stage>, own: &Own, arguments: &Arguments) -> ExitCode {
-    let trials = profile().cases.iter().map(|case| trial(stage, case)).collect();
+    let trials = stage.cases.iter().map(|case| trial(stage, case)).collect();
     let conclusion = libtest_mimic::run(arguments, trials);
     if arguments.list {
         return ExitCode::SUCCESS;
@@ -167,8 +183,10 @@ fn play(stage: &Arc<Stage>, own: &Own, arguments: &Arguments) -> ExitCode {
 fn trial(stage: &Arc<Stage>, case: &'static Case) -> Trial {
     let stage = Arc::clone(stage);
     Trial::ignorable_test(format!("{} {}", case.id, case.slug), move || {
-        let mut result = stage.suite.case(case);
-        let expected = stage.expected.as_ref();
+        let only = stage.only.get(&case.id).map_or(&[][..], Vec::as_slice);
+        let mut result = stage.suite.case_only(case, only);
+        // An entry speaks of the whole case.
+        let expected = stage.expected.as_ref().filter(|_| only.is_empty());
         let stale = expected.map(|(expected, today)| expected.apply_to(&stage.subject, &mut result, *today));
         let ended = match stale.unwrap_or_default().first() {
             Some(stale) => Err(format!("stale expectation: {stale}").into()),
@@ -206,6 +224,8 @@ mod tests {
         assert_eq!(rest, ["suite", "B-INT", "--exact"]);
         let (own, _) = taken(&["suite", "--expectations", "a", "--expectations=b", "--result", "r"]).expect("valid");
         assert_eq!((own.expectations, own.result), (Some("b".into()), Some("r".into())));
+        let (own, rest) = taken(&["suite", "--case", "B-CRT-001", "--case=B-FLT-001/create/7/eio"]).expect("valid");
+        assert_eq!((own.cases.join(" "), rest.len()), ("B-CRT-001 B-FLT-001/create/7/eio".to_owned(), 1));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clinker_model::conformance::Case;
-use clinker_model::verdict::Verdict;
+use clinker_model::verdict::{Finding, Outcome, RunResult, Verdict, Violation};
+use clinker_world::run_isolated;
 
-use super::generic::Twist;
+use super::generic::{How, Twist};
 use super::{Mutant, generic};
 use crate::catalog::Entry;
 use crate::conformance::bench::Pace;
@@ -48,19 +49,63 @@ impl Planted {
     }
 }
 
-/// A case that turned red.
+/// What of a case turned red.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// What the case itself does with a driver.
+    Body,
+    /// A checker that the case names, in one of its scenarios.
+    Checker(String),
+}
+
+impl By {
+    /// `body`, or the checker's name.
+    pub fn name(&self) -> &str {
+        match self {
+            By::Body => "body",
+            By::Checker(name) => name,
+        }
+    }
+}
+
+/// A case that turned red for what it is about.
 #[derive(Clone, Debug)]
 pub struct Kill {
     pub case: String,
     pub driver: String,
     pub mutant: String,
-    /// What the case said.
+    pub by: By,
+    /// The play, and what was said of it.
     pub reason: String,
     /// CPU time from the planting to the verdict.
     pub cpu: Duration,
 }
 
-/// Plays a case for a driver with a mutant planted; none if it stays green, is not for the driver, or breaks.
+/// What of the case failed in this play, and how. A checker that the case does not name says nothing of the case's rule,
+/// and neither does a body that was only stopped: because an operation on the way failed, or a fault had nothing to hit.
+fn failed(case: &Case, play: &RunResult) -> Option<(By, String)> {
+    if play.verdict != Verdict::Fail {
+        return None;
+    }
+    let reason = play.reason.as_deref().unwrap_or_default();
+    let of_scenario = case.scenarios.contains(&play.scenario);
+    let stopped = |finding: &Finding| {
+        let on_the_way = |said: &Violation| {
+            matches!(&*said.expected, "success" | "an object to damage") || said.observed.contains(generic::PLANTED)
+        };
+        reason.ends_with(" hit nothing") || finding.violations.iter().any(on_the_way)
+    };
+    let counts = |finding: &&Finding| {
+        let about = if of_scenario { case.checks.contains(&finding.checker) } else { !stopped(finding) };
+        finding.outcome == Outcome::Fail && about
+    };
+    let finding = play.findings.iter().find(counts)?;
+    let by = if of_scenario { By::Checker(finding.checker.clone()) } else { By::Body };
+    Some((by, format!("{}: {reason}", play.scenario)))
+}
+
+/// Plays a case for a driver with a mutant planted; none if what it is about stays green, if it is not for the driver, or
+/// if it breaks.
 ///
 /// The CPU time is that of the whole process: nothing else should run beside it.
 pub fn kill(case: &Case, driver: &str, planted: &Planted, entries: &[Entry]) -> Option<Kill> {
@@ -79,32 +124,51 @@ pub fn kill(case: &Case, driver: &str, planted: &Planted, entries: &[Entry]) -> 
         pace: Pace::Virtual,
         pictures: false,
     };
-    let result = suite.until_red(case);
-    (result.verdict == Verdict::Fail).then(|| Kill {
+    // A mutant that makes the harness panic kills nothing, and ends nothing.
+    let found = run_isolated(&case.id, || suite.first_play(case, |play| failed(case, play))).ok().flatten();
+    found.map(|(by, reason)| Kill {
         case: case.id.clone(),
         driver: driver.to_owned(),
         mutant: planted.name(),
-        reason: result.fingerprint.or(result.reason).unwrap_or_default(),
+        by,
+        reason,
         cpu: cpu().saturating_sub(before),
     })
 }
 
-/// The first mutant that turns a case red, for the first of the drivers for which one does.
-pub fn search(case: &Case, drivers: &[&str], entries: &[Entry]) -> Option<Kill> {
-    let all = Planted::all();
-    let own = |planted: &&Planted| match planted {
-        Planted::Listed(mutant) => case.scenarios.iter().any(|scenario| scenario == mutant.scenario),
-        // What is about traces is told at once by what is outside of the seed.
-        Planted::Generic(twist) => case.family() == "DET" && twist.call.starts_with("env."),
-    };
-    let (near, far): (Vec<&Planted>, Vec<&Planted>) = all.iter().partition(own);
-    for driver in drivers {
-        let found = near.iter().chain(&far).find_map(|planted| kill(case, driver, planted, entries));
-        if found.is_some() {
-            return found;
+/// How far a mutant is from a case: the nearest are tried first.
+fn distance(case: &Case, planted: &Planted) -> u8 {
+    match planted {
+        Planted::Listed(mutant) => {
+            let (named, played) = (
+                case.checks.iter().any(|name| name == mutant.checker),
+                case.scenarios.iter().any(|s| s == mutant.scenario),
+            );
+            match (named, played) {
+                (true, true) => 1,
+                (true, false) => 2,
+                (false, true) => 4,
+                (false, false) => 5,
+            }
         }
+        // What is about traces is told at once by what is outside of the seed.
+        Planted::Generic(twist) if case.family() == "DET" && twist.call.starts_with("env.") => 0,
+        Planted::Generic(twist) if twist.how == How::Refuse => 6,
+        Planted::Generic(_) => 3,
     }
-    None
+}
+
+/// The first mutant that turns a case red, for the first of the drivers for which one does: the one that is known to, else
+/// the nearest.
+pub fn search(case: &Case, drivers: &[&str], entries: &[Entry]) -> Option<Kill> {
+    let known = known().find(|known| known.case == case.id);
+    let again = known.and_then(|known| kill(case, known.driver, &Planted::named(known.mutant)?, entries));
+    if again.is_some() {
+        return again;
+    }
+    let mut all = Planted::all();
+    all.sort_by_key(|planted| distance(case, planted));
+    drivers.iter().find_map(|driver| all.iter().find_map(|planted| kill(case, driver, planted, entries)))
 }
 
 /// CPU time that this process has used.
@@ -122,10 +186,21 @@ pub fn is_for_any(case: &Case, drivers: &[&str]) -> bool {
         .any(|candidate| candidate.lacks(&case.needs).is_none())
 }
 
-/// Case, mutant and driver of each kill that is known: `clinker mutants --cases` finds them, a test repeats them.
-pub fn known() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+/// A line of `killers.txt`.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    pub case: &'static str,
+    pub mutant: &'static str,
+    pub driver: &'static str,
+    /// [`By::name`].
+    pub by: &'static str,
+}
+
+/// Each kill that is known: `clinker mutants --cases` finds them, a test repeats them.
+pub fn known() -> impl Iterator<Item = Known> {
     include_str!("killers.txt").lines().filter_map(|line| {
         let mut words = line.split_whitespace();
-        Some((words.next()?, words.next()?, words.next()?))
+        let [case, mutant, driver, by] = std::array::from_fn(|_| words.next());
+        Some(Known { case: case?, mutant: mutant?, driver: driver?, by: by? })
     })
 }

@@ -37,6 +37,20 @@ pub(super) fn heartbeat_while_not_working(parts: &mut Parts) {
     parts.lifecycle = Arc::new(Bug);
 }
 
+/// What happens without the switch happens with it.
+pub(super) fn switch_without_effect(parts: &mut Parts) {
+    struct Bug;
+    impl Lifecycle for Bug {
+        fn next(&self, timing: &Timing, ended: Ended) -> Next {
+            Production.next(&Timing { periodic: true, ..*timing }, ended)
+        }
+        fn beats(&self, working: bool) -> bool {
+            Production.beats(working)
+        }
+    }
+    parts.lifecycle = Arc::new(Bug);
+}
+
 /// The next attempt is counted from the end of the last one, so the grid drifts.
 pub(super) fn interval_from_the_end(parts: &mut Parts) {
     struct Bug;

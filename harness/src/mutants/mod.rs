@@ -144,6 +144,14 @@ static MUTANTS: &[Mutant] = &[
         plant: decisions::init_stops_at_first_failure,
     },
     Mutant {
+        name: "attempts-although-switched-off",
+        about: "attempts follow a failed one although backup_periodic_initialization is off",
+        scenario: "init/one-attempt-only",
+        driver: "swift",
+        checker: "attempts",
+        plant: decisions::switch_without_effect,
+    },
+    Mutant {
         name: "no-health-check",
         about: "a driver that worked once is never looked at again",
         scenario: "init/healthy-start",
@@ -294,6 +302,14 @@ static MUTANTS: &[Mutant] = &[
         driver: "swift",
         checker: "placement",
         plant: services::idle_worker_takes_requests,
+    },
+    Mutant {
+        name: "slots-are-not-counted",
+        about: "any number of backups and restores run at once, whatever backup_max_operations says",
+        scenario: "create/one-slot",
+        driver: "swift",
+        checker: "operations",
+        plant: services::slots_are_not_counted,
     },
     Mutant {
         name: "clean-up-takes-the-neighbours-work",

@@ -69,6 +69,23 @@ pub(super) fn idle_worker_takes_requests(parts: &mut Parts) {
     parts.lifecycle = Arc::new(Bug);
 }
 
+/// The original until 2026: the limit of operations at once is read and has no effect.
+pub(super) fn slots_are_not_counted(parts: &mut Parts) {
+    struct Bug;
+    impl Lifecycle for Bug {
+        fn next(&self, timing: &Timing, ended: Ended) -> Next {
+            Production.next(timing, ended)
+        }
+        fn beats(&self, working: bool) -> bool {
+            Production.beats(working)
+        }
+        fn slots(&self, _configured: usize) -> usize {
+            0
+        }
+    }
+    parts.lifecycle = Arc::new(Bug);
+}
+
 /// The original until 2018: every process cleans up all of its host's operations.
 pub(super) fn clean_up_takes_the_neighbours_work(parts: &mut Parts) {
     struct Bug;

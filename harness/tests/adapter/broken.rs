@@ -10,6 +10,8 @@ use super::place::{Device, Place, check_gone, members};
 use super::support::Control;
 use super::{posix_options, row};
 
+/// Of the row of `backup_with`.
+const ID: &str = "b0000000-0000-4000-8000-000000000001";
 /// Greets as it should.
 const GREETS: &str = r#"*'"hello"'*) echo '{"id":1,"ok":{"protocol":1,"name":"script"}}';;"#;
 const OBEYS: &str = r#"*) echo "{\"id\":$n,\"ok\":{}}";;"#;
@@ -99,8 +101,18 @@ async fn what_goes_wrong_in_a_backup_is_a_failure_of_its_kind() {
     )
     .await;
     check_backup(r#"echo '{"id":77,"ok":{}}'"#, long, How::Protocol, "answered request 77 while").await;
-    let wrong_question = r#"echo '{"ask":1,"what":"volume_meta","backup":"b","volume_meta":null}'"#;
-    check_backup(wrong_question, long, How::Protocol, "during a request that has no such question").await;
+    let asks = |ask: u64, backup: &str, rest: &str| format!(r#"echo '{{"ask":{ask},"backup":"{backup}",{rest}}}'"#);
+    let meta = asks(1, ID, r#""what":"volume_meta","volume_meta":null"#);
+    check_backup(&meta, long, How::Protocol, "during a request that has no such question").await;
+    let saves = r#""what":"save_location","container":"c","service_metadata":"p""#;
+    check_backup(&asks(1, "another", saves), long, How::Protocol, "during the backup of backup b0000000-").await;
+    let twice = [asks(7, ID, r#""what":"cancelled""#), asks(7, ID, saves)].join(";");
+    check_backup(&twice, long, How::Protocol, "under the number 7 of an earlier question").await;
+    // Bytes of one kind, lines of the other.
+    let notes = r#"head -c 9000000 /dev/zero | tr '\0' x | fold -w 60000 | sed 's/.*/{"event":"log","level":"info","text":"&"}/'"#;
+    check_backup(notes, long, How::Protocol, "sent more than 10000 questions and events").await;
+    let many = r#"yes '{"event":"warning","backup":"x","finding":"y"}' | head -n 20000"#;
+    check_backup(many, long, How::Protocol, "sent more than 10000 questions and events").await;
     let no_percent = r#"echo '{"event":"notification","backup":"b0000000-0000-4000-8000-000000000001","event_type":"backup.createprogress","payload":{}}'"#;
     check_backup(no_percent, long, How::Protocol, "without a number \"backup_percent\"").await;
 }
@@ -131,7 +143,7 @@ async fn a_note_after_the_end_of_its_backup_is_late() {
 
 #[tokio::test]
 async fn a_request_that_nobody_waits_for_is_ended_by_its_next_question() {
-    let asks = r#"echo '{"ask":5,"what":"cancelled","backup":"b"}'; read -r line; case "$line" in *true*) ;; *) exit 9;; esac; echo "{\"id\":$n,\"error\":{\"kind\":\"cancelled\",\"message\":\"\",\"definite\":true}}""#;
+    let asks = r#"echo '{"ask":5,"what":"cancelled","backup":"b0000000-0000-4000-8000-000000000001"}'; read -r line; case "$line" in *true*) ;; *) exit 9;; esac; echo "{\"id\":$n,\"error\":{\"kind\":\"cancelled\",\"message\":\"\",\"definite\":true}}""#;
     let place = Place::new();
     let script = place.script(&format!("case \"$line\" in {GREETS} *'\"backup\"'*) sleep 0.3; {asks};; {OBEYS} esac"));
     let process = AdapterProcess::start(place.command(&script)).await.unwrap_or_else(|failure| panic!("{failure}"));

@@ -61,6 +61,13 @@ impl Place {
 
 /// No process is in the group of this number any more.
 pub fn check_gone(group: u32) {
+    // Those that are no children of ours have been killed, and take a moment to die.
+    for _ in 0..1000 {
+        if members(group).is_empty() {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
     let left = members(group);
     assert!(left.is_empty(), "processes {left:?} of group {group} are left");
 }

@@ -94,7 +94,7 @@ fn a_difference_for_the_worse_is_told_by_the_exit_code() {
     }
     let output = place.clinker(&["diff", "good", "bad", "--json"]);
     let changes: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&changes[0]["kind"], &changes[0]["worse"]), (&"verdict".into(), &true.into()));
+    assert_eq!((&changes["items"][0]["kind"], &changes["items"][0]["worse"]), (&"verdict".into(), &true.into()));
 }
 
 #[test]

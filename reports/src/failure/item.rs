@@ -6,7 +6,7 @@ use clinker_model::verdict::{FaultResult, Outcome, RunResult, Verdict};
 
 use super::{breaches, fault_of, field, line, wire_lines};
 use crate::item::Item;
-use crate::{seconds, verdict_word};
+use crate::{plain, seconds, verdict_word};
 
 /// Plays that failed and are shown.
 const PLAYS_SHOWN_MAX: usize = 2;
@@ -51,7 +51,8 @@ fn head(out: &mut String, item: &Item<'_>, play: Option<&RunResult>) {
         facts.extend([format!("seed {}", play.seed), play.driver.clone()]);
     }
     let verdict = verdict_word(item.verdict).to_uppercase();
-    line(out, format_args!("{}", format!("{verdict} {}   {}", name.trim_end(), facts.join(" · ")).trim_end()));
+    let head = plain(&format!("{verdict} {}   {}", name.trim_end(), facts.join(" · ")));
+    line(out, format_args!("{}", head.trim_end()));
 }
 
 fn rule(out: &mut String, case: &CaseResult) {

@@ -1,8 +1,8 @@
 //! The host's file system, through tokio's blocking pool.
 
-use std::fs::{File as StdFile, OpenOptions};
+use std::fs::{File as StdFile, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ impl Fs for HostFs {
             }
             match std::fs::DirBuilder::new().mode(mode).create(path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-                other => other,
+                // The process's umask has taken bits away.
+                created => created.and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(mode))),
             }
         })
         .await
@@ -42,7 +43,8 @@ impl Fs for HostFs {
     async fn create(&self, path: &str, mode: u32) -> io::Result<Box<dyn File>> {
         let path = path.to_owned();
         let file = blocking(move || {
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path)
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(mode).open(path)?;
+            file.set_permissions(Permissions::from_mode(mode)).map(|()| file)
         })
         .await?;
         Ok(Box::new(HostFile(Arc::new(file))))

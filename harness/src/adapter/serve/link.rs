@@ -20,6 +20,8 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Asked {
     last: u64,
+    /// The harness has gone away: nobody answers any more.
+    over: bool,
     waiting: BTreeMap<u64, oneshot::Sender<Result<Value>>>,
 }
 
@@ -31,14 +33,14 @@ impl Link {
         let reader = Arc::clone(&link);
         let read = move || {
             for line in std::io::stdin().lock().lines() {
-                let Ok(line) = line else { return };
                 // A harness that sends what is no JSON is not one: there is nobody to tell.
-                let Ok(message) = serde_json::from_str::<Value>(&line) else { return };
+                let Some(message) = line.ok().and_then(|line| serde_json::from_str::<Value>(&line).ok()) else { break };
                 match message["answer"].as_u64() {
                     Some(ask) => reader.answered(ask, message),
                     None => drop(to.send(message)),
                 }
             }
+            reader.end();
         };
         std::thread::Builder::new().name("requests".to_owned()).spawn(read).expect("a thread can be started");
         (link, requests)
@@ -61,7 +63,10 @@ impl Link {
             let mut asked = self.asked.lock().expect("no panic while the lock is held");
             asked.last += 1;
             let ask = asked.last;
-            asked.waiting.insert(ask, to);
+            match asked.over {
+                true => drop(to),
+                false => drop(asked.waiting.insert(ask, to)),
+            }
             ask
         };
         let mut line = json!(question);
@@ -69,6 +74,13 @@ impl Link {
         self.say(&line);
         let gone = || Err(Error::new(Kind::Internal, "the harness has gone away"));
         answer.await.unwrap_or_else(|_| gone())
+    }
+
+    /// Whoever waits for an answer waits no more.
+    fn end(&self) {
+        let mut asked = self.asked.lock().expect("no panic while the lock is held");
+        asked.over = true;
+        asked.waiting.clear();
     }
 
     fn answered(&self, ask: u64, mut message: Value) {

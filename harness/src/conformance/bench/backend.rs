@@ -154,7 +154,18 @@ impl Bench {
     }
 
     /// Puts other bytes into an object, or a new one there.
+    ///
+    /// # Errors
+    /// A failure if there is no such container: it is for the driver to make it, and to say where it has stored.
     pub fn put_object(&self, container: &str, name: &str, bytes: &[u8]) -> Outcome {
-        self.shared.backend.store().put_bytes(container, name, bytes).map_err(Stop::Broken)
+        let nowhere = |why: String| {
+            Stop::failed("nothing is stored where the driver says", format!("container \"{container}\""), why)
+        };
+        if container.is_empty() {
+            return Err(nowhere("no location of the backup was saved".to_owned()));
+        }
+        let put = self.shared.backend.store().put_bytes(container, name, bytes);
+        // A folder is made if it is missing: what goes wrong there is this machine's doing.
+        put.map_err(|why| if self.on_disk() { Stop::Broken(why) } else { nowhere(why) })
     }
 }

@@ -7,10 +7,9 @@ use clinker_drivers::{Backup, BackupDriver};
 use super::device::Volume;
 use super::watch::Watch;
 use super::{Bench, Call, Order, Which};
+use crate::adapter::AdapterFailure;
 use crate::conformance::outcome::{Outcome, Stop};
 
-/// How often it is looked whether the write has begun.
-const LOOK: Duration = Duration::from_millis(1);
 /// How long a write that lands is given to do so: less than any time-out of a driver.
 const LANDING: Duration = Duration::from_millis(100);
 /// How long the back end keeps the driver waiting: longer than it waits.
@@ -57,7 +56,10 @@ impl Bench {
             && let Some(seat) = &self.shared.adapter
         {
             // It is another process, which would go on with what nobody waits for.
-            seat.crash().await.map_err(|failure| Stop::Broken(failure.to_string()))?;
+            let failed = |failure: AdapterFailure| {
+                Stop::failed(failure.how.as_str(), "an adapter that starts again", failure.to_string())
+            };
+            seat.crash().await.map_err(failed)?;
         }
         self.heal(&stalled).await;
         if let Some(result) = ended {
@@ -73,9 +75,7 @@ impl Bench {
     }
 
     async fn under_way(&self, stalled: &super::Fault, lands: bool) {
-        while self.bites(stalled) == 0 {
-            self.wait(LOOK).await;
-        }
+        self.until(|bench| bench.bites(stalled) > 0).await;
         if lands {
             self.wait(LANDING).await;
         }

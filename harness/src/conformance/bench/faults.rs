@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clinker_model::fault::{self as model, Cut};
 use clinker_model::fault::{HostTarget, Matching, Side, Slow, Status};
@@ -91,6 +92,27 @@ impl Which<'_> {
             times: self.times,
         }
     }
+}
+
+/// How often it is looked whether something has come, at first and later.
+const SOON: Duration = Duration::from_millis(1);
+const LATER: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(60);
+
+/// Runs an operation, and something else from a moment on. None of that if the operation ends before the moment comes.
+pub async fn during<T, U>(
+    operation: impl Future<Output = T>,
+    moment: impl Future<Output = ()>,
+    then: impl Future<Output = U>,
+) -> (T, Option<U>) {
+    let mut operation = std::pin::pin!(operation);
+    tokio::select! {
+        biased;
+        ended = &mut operation => return (ended, None),
+        () = moment => {}
+    }
+    let (then, ended) = tokio::join!(biased; then, operation);
+    (ended, Some(then))
 }
 
 fn store() -> String {
@@ -189,7 +211,7 @@ impl Bench {
     }
 
     /// Makes calls late, and bodies slow.
-    pub async fn slow(&self, which: Which<'_>, delay: std::time::Duration, bytes_per_second: u64) -> Outcome<Fault> {
+    pub async fn slow(&self, which: Which<'_>, delay: Duration, bytes_per_second: u64) -> Outcome<Fault> {
         let slow = Slow { host: store(), delay: Span(delay), bytes_per_second, requests: which.matching() };
         self.begin(model::Fault::Slow(slow)).await
     }
@@ -204,10 +226,13 @@ impl Bench {
         Ok(fault)
     }
 
-    /// Returns when the servers have answered so many requests since `since`.
-    pub async fn until_requests(&self, since: usize, count: usize) {
-        while self.requests().len() < since + count {
-            self.wait(std::time::Duration::from_millis(1)).await;
+    /// Returns when it is so: for the moment of [`during`], as it may never be.
+    pub async fn until(&self, so: impl Fn(&Bench) -> bool) {
+        let since = self.now();
+        while !so(self) {
+            // What takes longer is no matter of milliseconds.
+            let soon = self.now().saturating_sub(since) < LONG;
+            self.wait(if soon { SOON } else { LATER }).await;
         }
     }
 

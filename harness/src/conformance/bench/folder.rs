@@ -7,15 +7,25 @@ use clinker_model::fault::{Stored, Swap};
 use clinker_model::{Fault, FaultId, FaultTarget, Journal, StoredObject};
 use clinker_world::SimJournal;
 
+use crate::adapter::running;
+
 /// The repository folder; it is removed when dropped.
 pub(super) struct Folder {
     root: tempfile::TempDir,
     journal: Arc<SimJournal>,
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        running::forget_folder(self.root.path());
+    }
+}
+
 impl Folder {
     pub fn new(journal: Arc<SimJournal>) -> std::io::Result<Folder> {
-        Ok(Folder { root: tempfile::tempdir()?, journal })
+        let root = tempfile::tempdir()?;
+        running::add_folder(root.path());
+        Ok(Folder { root, journal })
     }
 
     pub fn path(&self) -> &Path {

@@ -29,7 +29,7 @@ use clinker_world::SimJournal;
 
 pub use checks::untouched;
 pub use crash::End;
-pub use faults::{Fault, Which};
+pub use faults::{Fault, Which, during};
 pub use fs::Call;
 pub use operations::{Made, Order};
 pub use play::{Body, Pace, Played, Setting, play};

@@ -140,6 +140,11 @@ impl Bench {
         driver.delete_backup(&self.context(), backup).await
     }
 
+    /// Requests for pages of listings, from `since` (a number of requests) on.
+    pub fn listings(&self, since: usize) -> usize {
+        self.requests_since(since, "GET", "prefix=").len()
+    }
+
     /// Requests from `since` (a number of requests) on whose path contains a text.
     pub fn requests_since(&self, since: usize, method: &str, path: &str) -> Vec<Seen> {
         let seen = self.requests().into_iter().skip(since);

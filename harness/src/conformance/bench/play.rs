@@ -23,7 +23,7 @@ use super::wire::Corrupting;
 use super::{Bench, HOST, Shared};
 use crate::adapter::AdapterFailure;
 use crate::conformance::adapters::Seat;
-use crate::conformance::candidate::{Candidate, Kind};
+use crate::conformance::candidate::Candidate;
 use crate::conformance::outcome::{Outcome, Stop};
 use crate::loader::presets::{BLOCK, CHUNK};
 use crate::run::scene::add;
@@ -110,8 +110,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
         Err(failure) => return unfit(setting, rule, &failure),
     };
     let mut played = play_with(setting, rule, body, Some(Arc::clone(&seat)));
-    let process = seat.process();
-    match process.failure() {
+    match seat.failure() {
         // Whatever the body made of it: an adapter that is of no use has not kept the rule.
         Some(failure) => {
             let broken = unfit(setting, rule, &failure);
@@ -119,7 +118,7 @@ pub fn play(setting: &Setting, rule: &str, body: Body) -> Played {
             let RunResult { verdict, reason, findings, .. } = broken.result;
             played.result = RunResult { verdict, reason, findings, ..played.result };
         }
-        None => pool.give(process),
+        None => pool.give(seat.process()),
     }
     played
 }
@@ -283,12 +282,7 @@ fn empty(setting: &Setting) -> RunResult {
     let name = name(setting);
     let driver = setting.candidate.name.clone();
     let seed = setting.seed;
-    let replay = match setting.candidate.kind {
-        Kind::PlugIn => format!("cargo test --test conformance -- {} --seed {seed}", setting.case),
-        Kind::BuiltIn | Kind::Adapter => {
-            format!("clinker conform {} --case {name} --seed {seed}", setting.candidate.words())
-        }
-    };
+    let replay = setting.candidate.repeat(&name, seed, setting.pace);
     RunResult {
         scenario: name,
         driver,

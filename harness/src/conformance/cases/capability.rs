@@ -190,10 +190,18 @@ async fn setup_ok(bench: Bench) -> Outcome {
         ensure(counted.len() <= REQUESTS_MAX, &format!("{what} sends too many requests"), expected, || {
             counted.iter().map(|seen| format!("{} {}", seen.method, seen.path)).collect::<Vec<_>>().join(", ")
         })?;
+        // A disk is asked without a request, and a server of somebody else's need not say that it was asked.
+        let tells = !bench.on_disk() && bench.candidate().server.is_none();
+        ensure(!tells || !requests.is_empty(), &format!("{what} asks nothing of its server"), "a request", || {
+            "none".to_owned()
+        })?;
         equal(&format!("{what} leaves objects"), &held, &bench.everything())?;
     }
     let driver = bench.driver().await?;
-    bench.full(&*driver, &bench.volume(CHUNK)).await.map(drop)
+    let backup = bench.full(&*driver, &bench.volume(CHUNK)).await?;
+    ensure(!bench.objects_of(&backup.id).is_empty(), "a driver that is set up stores nothing", "objects", || {
+        "none".to_owned()
+    })
 }
 
 /// The option that holds the secret of the credentials.

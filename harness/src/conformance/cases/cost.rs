@@ -60,7 +60,7 @@ async fn measured(bench: &Bench) -> Outcome<(Cost, Cost)> {
     let before = bench.spent();
     let backup = bench.full(&*driver, &volume).await?;
     let between = bench.spent();
-    bench.restore(&*driver, &[&backup], &Volume::zeros(LEN), false).await?;
+    bench.restores_to(&*driver, &[&backup], &Volume::zeros(LEN), false, &volume.bytes()).await?;
     let after = bench.spent();
     Ok((difference(before, between), difference(between, after)))
 }

@@ -3,6 +3,7 @@
 use clinker_drivers::{Backup, BackupDriver};
 
 use super::{Bench, CaseBody, Scale, case};
+use crate::conformance::bench::device::Volume;
 use crate::conformance::bench::{Call, Which};
 use crate::conformance::outcome::{Outcome, Stop, ensure, equal};
 use crate::loader::presets::CHUNK;
@@ -27,6 +28,14 @@ fn gone(bench: &Bench, backup: &Backup) -> Outcome {
     let left = bench.objects_of(&backup.id);
     ensure(left.is_empty(), "a delete reported success over leftovers", "no object of the backup", || {
         format!("{} objects, the first {}", left.len(), left[0])
+    })
+}
+
+/// Fails unless so many objects of the backup are stored: what is not there is not deleted.
+fn is_there(bench: &Bench, backup: &Backup, objects: usize) -> Outcome {
+    let held = bench.objects_of(&backup.id).len();
+    ensure(held >= objects, "fewer objects are stored than the case is about", format!("{objects} or more"), || {
+        held.to_string()
     })
 }
 
@@ -57,6 +66,7 @@ async fn no_prefix(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let volume = bench.volume(2 * CHUNK);
     let other = bench.full(&*driver, &volume).await?;
+    is_there(&bench, &other, 1)?;
     let before = bench.ledger();
     for (container, prefix) in
         [(other.container.clone(), None), (other.container.clone(), Some(String::new())), (None, None)]
@@ -91,8 +101,25 @@ async fn partial_delete(bench: Bench) -> Outcome {
     delete(&bench, &*driver, &backup).await
 }
 
+/// Fails unless a listing went beyond its first page. A server of somebody else's need not have pages.
+fn turned_pages(bench: &Bench, since: usize) -> Outcome {
+    if bench.candidate().server.is_some() {
+        return Ok(());
+    }
+    let pages = bench.listings(since);
+    ensure(pages > 1, "a delete asks for one page of the listing", "2 or more", || pages.to_string())
+}
+
 async fn paged_listing(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
-    let backup = bench.full(&*driver, &bench.volume(25 * CHUNK)).await?;
-    delete(&bench, &*driver, &backup).await
+    if bench.on_disk() {
+        return Err(Stop::Skipped("a disk lists all that it holds at once".to_owned()));
+    }
+    let volume = bench.volume(25 * CHUNK);
+    let backup = bench.full(&*driver, &volume).await?;
+    is_there(&bench, &backup, 25)?;
+    bench.restores_to(&*driver, &[&backup], &Volume::zeros(25 * CHUNK), true, &volume.bytes()).await?;
+    let before = bench.request_count();
+    delete(&bench, &*driver, &backup).await?;
+    turned_pages(&bench, before)
 }

@@ -8,7 +8,7 @@ use clinker_model::{ByteSize, Fault as Model, Span};
 
 use super::{Bench, CaseBody, Scale, case};
 use crate::conformance::bench::device::Volume;
-use crate::conformance::bench::{Call, Fault, Order, Which};
+use crate::conformance::bench::{Call, Fault, Order, Which, during};
 use crate::conformance::candidate::{Candidate, Kind as CandidateKind};
 use crate::conformance::outcome::{Outcome, Stop, ensure, equal, refused};
 use crate::loader::presets::CHUNK;
@@ -87,6 +87,14 @@ enum Ended {
     Created(Box<Backup>, Result<(), Error>),
     Restored(Volume, Result<(), Error>),
     Deleted(Result<(), Error>),
+}
+
+impl Ended {
+    fn error(self) -> Option<Error> {
+        match self {
+            Ended::Created(_, result) | Ended::Restored(_, result) | Ended::Deleted(result) => result.err(),
+        }
+    }
 }
 
 impl Stage {
@@ -180,18 +188,25 @@ async fn strike(stage: &Stage, operation: &str, fault: &str, at: u64) -> Outcome
         return Ok((stage.run(operation).await?, Some(begun)));
     }
     let since = bench.requests().len();
-    let network = async {
-        bench.until_requests(since, usize::try_from(at - 1).unwrap_or(usize::MAX)).await;
-        bench.begin(of_network(fault, bench)?).await
+    let before = since + usize::try_from(at - 1).unwrap_or(usize::MAX);
+    let network = async { bench.begin(of_network(fault, bench)?).await };
+    let (ended, begun) =
+        during(stage.run(operation), bench.until(|bench| bench.requests().len() >= before), network).await;
+    let ended = ended?;
+    let Some(begun) = begun.transpose()? else {
+        // It failed although nothing stood against it; or it made fewer requests than undisturbed.
+        return Err(ended.error().map_or_else(|| missed(bench, operation, fault), Stop::from));
     };
-    // The operation may end before the fault begins, and is not waited for when the fault cannot begin.
-    let (ended, begun) = tokio::join!(biased; stage.run(operation), network);
-    let (ended, begun) = (ended?, begun?);
     if bench.is_real() && bench.bites(&begun) == 0 {
-        // In real time the two race; in virtual time a fault that hits nothing is a failure.
-        return Err(Stop::Skipped(format!("the {operation} had ended when the fault {fault} began")));
+        return Err(missed(bench, operation, fault));
     }
     Ok((ended, Some(begun)))
+}
+
+/// An operation that had ended when the fault began: in real time the two race.
+fn missed(bench: &Bench, operation: &str, fault: &str) -> Stop {
+    let what = format!("the {operation} had ended when the fault {fault} began");
+    if bench.is_real() { Stop::Skipped(what) } else { Stop::failed(what, "as many requests as undisturbed", "fewer") }
 }
 
 fn of_server(fault: &str, nth: u64) -> Option<Model> {
@@ -307,16 +322,18 @@ async fn token_expiry(bench: Bench) -> Outcome {
         _ => "_sha256file",
     };
     let host = if bench.candidate().preset.servers.contains(&"keystone") { "keystone" } else { "store" };
-    let revoke = async {
-        while bench.requests_since(0, "PUT", place).is_empty() {
-            bench.wait(Duration::from_millis(1)).await;
-        }
-        bench.begin(Model::RevokeTokens(Bench::target(host))).await
-    };
     let slow = bench.slow(Which { call: Call::Put, about: "", nth: 1, times: 0 }, Duration::from_millis(20), 0).await?;
-    let (made, revoked) = tokio::join!(biased; bench.backup(&*driver, &volume, Order::default()), revoke);
+    let (made, revoked) = during(
+        bench.backup(&*driver, &volume, Order::default()),
+        bench.until(|bench| !bench.requests_since(0, "PUT", place).is_empty()),
+        bench.begin(Model::RevokeTokens(Bench::target(host))),
+    )
+    .await;
     bench.heal(&slow).await;
-    let revoked = revoked?;
+    let Some(revoked) = revoked.transpose()? else {
+        made.stored()?;
+        return Err(Stop::failed(format!("no object {place} was stored"), "an object before the tokens end", "none"));
+    };
     if made.result.is_ok() {
         bench.holds(&[&made.backup], &volume.bytes())?;
     } else {

@@ -1,8 +1,8 @@
 //! SWF, S3, PSX: what holds for one kind of back end only.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use clinker_drivers::{Kind, RequestContext};
+use clinker_drivers::{BackupDriver, Kind, RequestContext};
 use clinker_model::fault::Lag;
 use clinker_model::{Fault as Model, Span};
 
@@ -23,9 +23,19 @@ pub(super) static CASES: &[CaseBody] = &[
     case("B-PSX-001", |bench| Box::pin(paths_and_modes(bench))),
 ];
 
+/// A driver that is set up with these options and knows of no URL but one of them, whatever its preset says.
+async fn driver_told(bench: &Bench, options: &[(&str, &str)]) -> Outcome<Arc<dyn BackupDriver>> {
+    let mut all = bench.options();
+    all.remove("backup_swift_url");
+    all.extend(options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let driver = bench.make(&all)?;
+    driver.do_setup().await?;
+    Ok(driver)
+}
+
 /// The account that a request of this caller goes to.
 async fn account_asked(bench: &Bench, options: &[(&str, &str)], context: &RequestContext) -> Outcome<String> {
-    let driver = bench.driver_with(options).await?;
+    let driver = driver_told(bench, options).await?;
     let since = bench.requests().len();
     let volume = bench.volume(CHUNK);
     let row = bench.row(&volume, &Order::default());
@@ -69,7 +79,7 @@ async fn endpoint_selection(bench: Bench) -> Outcome {
         equal("another endpoint was chosen", &expected.to_owned(), &asked)?;
     }
     for malformed in ["object-store", "object-store:swift", "a:b:c:d"] {
-        let driver = bench.driver_with(&[per_user, ("swift_catalog_info", malformed)]).await;
+        let driver = driver_told(&bench, &[per_user, ("swift_catalog_info", malformed)]).await;
         let named = matches!(&driver, Err(Stop::Failed { observed, .. }) if observed.contains("swift_catalog_info"));
         ensure(
             named,
@@ -122,7 +132,8 @@ async fn listing_delay(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let volume = bench.volume(3 * CHUNK);
     let backup = bench.full(&*driver, &volume).await?;
-    let fault = bench.begin(Model::Lag(Lag { by: Span(Duration::from_secs(30)) })).await?;
+    let lag = bench.unit() * 2;
+    let fault = bench.begin(Model::Lag(Lag { by: Span(lag) })).await?;
     let restored = Volume::zeros(3 * CHUNK);
     if bench.restore(&*driver, &[&backup], &restored, false).await.is_ok() {
         ensure(
@@ -136,7 +147,7 @@ async fn listing_delay(bench: Bench) -> Outcome {
     let left = bench.objects_of(&backup.id);
     let honest = deleted.is_err() || left.is_empty();
     ensure(honest, "a delete reported success over leftovers", "an error, or nothing left", || format!("{left:?}"))?;
-    bench.wait(Duration::from_secs(60)).await;
+    bench.wait(lag * 2).await;
     bench.heal(&fault).await;
     bench.delete(&*driver, &backup).await?;
     equal("a repeated delete left objects", &Vec::<String>::new(), &bench.objects_of(&backup.id))
@@ -195,17 +206,27 @@ async fn md5_and_sse_c(bench: Bench) -> Outcome {
 async fn empty_listing(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let backup = bench.full(&*driver, &bench.volume(CHUNK)).await?;
+    let held = bench.objects_of(&backup.id);
+    ensure(!held.is_empty(), "no object of the backup is stored", "objects to delete", || "none".to_owned())?;
     bench.delete(&*driver, &backup).await?;
+    bench.holds_nothing_of(&backup.id, "a delete reported success over leftovers")?;
     // Nothing is listed any more, and that is no error.
+    let before = bench.request_count();
     bench.delete(&*driver, &backup).await?;
-    Ok(())
+    let listed = bench.listings(before);
+    ensure(listed > 0, "what is left is not asked for", "a listing", || "none".to_owned())
 }
 
 async fn listing_pages(bench: Bench) -> Outcome {
     let driver = bench.driver().await?;
     let order = Order { container: Some("paged"), ..Order::default() };
     let backup = bench.backup(&*driver, &bench.volume(10 * CHUNK), order).await.stored()?;
+    let held = bench.objects_of(&backup.id).len();
+    ensure(held > 10, "fewer objects are stored than the backup has", "more than 10", || held.to_string())?;
+    let before = bench.request_count();
     bench.delete(&*driver, &backup).await?;
+    let pages = bench.listings(before);
+    ensure(pages > 1, "a delete asks for one page of the listing", "2 or more", || pages.to_string())?;
     equal("objects beyond the first page are left", &Vec::<String>::new(), &bench.objects_of(&backup.id))
 }
 

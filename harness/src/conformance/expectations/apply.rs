@@ -46,8 +46,9 @@ impl fmt::Display for Stale {
 }
 
 impl Expectations {
-    /// Marks expected failures as [`Verdict::Xfail`] and gives every entry for this subject that is stale.
+    /// Marks expected failures as [`Verdict::Xfail`] and gives the entries for this subject that are stale.
     ///
+    /// Entries for one case are alternatives, in whatever order: if one describes the failure, none of them is stale.
     /// `selected` are the cases that were to be played; an entry for another one is left alone. `today` is a day in UTC.
     pub fn apply(
         &self,
@@ -56,15 +57,25 @@ impl Expectations {
         selected: &dyn Fn(&str) -> bool,
         today: Date,
     ) -> Vec<Stale> {
-        let ours = self.entries.iter().filter(|entry| entry.condition.holds(subject) && selected(&entry.case));
-        let judge = |entry: &Entry| {
-            let why = match results.iter_mut().find(|result| result.id == entry.case) {
-                Some(result) => entry.judge(result, today),
+        let ours: Vec<&Entry> = self.entries_for(subject).filter(|entry| selected(&entry.case)).collect();
+        for result in &mut *results {
+            let same = ours.iter().filter(|entry| entry.case == result.id);
+            if let Some(entry) = same.into_iter().find(|entry| entry.stale(result, today).is_none()) {
+                entry.excuse(result);
+            }
+        }
+        let stale = |entry: &&Entry| {
+            let why = match results.iter().find(|result| result.id == entry.case) {
+                Some(result) => entry.stale(result, today),
                 None => Some(Why::Vanished),
             };
             why.map(|why| Stale { case: entry.case.clone(), why })
         };
-        ours.filter_map(judge).collect()
+        ours.iter().filter_map(stale).collect()
+    }
+
+    fn entries_for(&self, subject: &Subject) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| entry.condition.holds(subject))
     }
 
     /// As [`Expectations::apply`], for one result that was to be played.
@@ -75,8 +86,8 @@ impl Expectations {
 }
 
 impl Entry {
-    /// Why it is stale, or none: then the result is an expected failure.
-    fn judge(&self, result: &mut CaseResult, today: Date) -> Option<Why> {
+    /// Why it does not say what is so, or none: then the result is an expected failure.
+    fn stale(&self, result: &CaseResult, today: Date) -> Option<Why> {
         match result.verdict {
             Verdict::Pass => return Some(Why::Passed),
             Verdict::Skip => {
@@ -90,14 +101,18 @@ impl Entry {
             let observed = shown(verdict_word(result.verdict), result.fingerprint.as_deref());
             return Some(Why::Different { expected, observed });
         }
-        if let Some(last) = self.expiry().filter(|last| today > *last) {
-            return Some(Why::Expired { on: last.to_string() });
+        let last = self.expiry().filter(|last| today > *last)?;
+        Some(Why::Expired { on: last.to_string() })
+    }
+
+    fn excuse(&self, result: &mut CaseResult) {
+        if result.verdict == Verdict::Xfail {
+            return;
         }
         result.verdict = Verdict::Xfail;
         let tracker = self.tracker.as_ref().map(|url| format!(", {url}")).unwrap_or_default();
         let seen = result.reason.as_deref().unwrap_or("it fails");
         result.reason = Some(format!("{seen} (expected: {}{tracker})", self.reason));
-        None
     }
 }
 

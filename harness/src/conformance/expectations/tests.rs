@@ -119,6 +119,71 @@ fn every_way_of_being_stale_is_told() {
     check(|results| drop(results.remove(0)), before, None, "B-INT-001: the result has no such case: remove the entry");
 }
 
+/// Two entries for B-INT-001 that are for `swift`: one says how it fails, the other does not.
+fn two(first: &str, second: &str) -> String {
+    let entry = |how: &str, condition: &str| {
+        format!(
+            "[[expect]]\ncase = \"B-INT-001\"\nverdict = \"fail\"\nfingerprint = \"{how}\"\nreason = \"known\"\n\
+             condition = {{ {condition} }}\n"
+        )
+    };
+    entry(first, "driver = \"swift\"") + &entry(second, "kind = \"adapter\"")
+}
+
+#[test]
+fn entries_for_one_case_are_alternatives_in_any_order() {
+    let check = |first: &str, second: &str, verdict: Verdict, stale: usize| {
+        let file = two(first, second);
+        let mut results = vec![result("B-INT-001", Verdict::Fail, Some("so"))];
+        let told = read(&file).apply(&subject("swift"), &mut results, &|_| true, day("2026-12-01"));
+        assert_eq!((results[0].verdict, told.len()), (verdict, stale), "{first}, {second}: {told:?}");
+        // What one of them says needs no update; where none does, each gets one.
+        let results = [result("B-INT-001", Verdict::Fail, Some("so"))];
+        assert_eq!(updated(&file, &results).1.len(), stale, "{first}, {second}");
+    };
+    check("so", "otherwise", Verdict::Xfail, 0);
+    check("otherwise", "so", Verdict::Xfail, 0);
+    check("so", "so", Verdict::Xfail, 0);
+    check("otherwise", "in a third way", Verdict::Fail, 2);
+}
+
+#[test]
+fn a_breakage_has_a_fingerprint_and_excuses_no_other() {
+    let broken = FILE.replacen("\"fail\"", "\"error\"", 1);
+    let check = |how: &str, verdict: Verdict| {
+        let mut results = as_expected();
+        results[0] = result("B-INT-001", Verdict::Error, Some(how));
+        read(&broken).apply(&subject("swift"), &mut results, &|_| true, day("2026-12-01"));
+        assert_eq!(results[0].verdict, verdict, "{how}");
+    };
+    check("a flipped bit was not found", Verdict::Xfail);
+    check("broke: the robot dropped the tape", Verdict::Error);
+    let says = "known.toml:7:1: say how it breaks: the `fingerprint` of the case in result.json";
+    refused(&broken, "a flipped bit was not found", "", says);
+}
+
+#[test]
+fn a_date_may_be_one_of_tomls() {
+    let plain = FILE.replace("\"2027-06-01\"", "2027-06-01");
+    assert_eq!(read(&plain), read(FILE));
+    assert_eq!(updated(&plain, &as_expected()), (plain.clone(), vec![]));
+    refused(FILE, "\"2027-06-01\"", "3", "known.toml:10:11: found 3, expected a date such as \"2027-06-01\"");
+    let hour = "known.toml:10:1: found \"2027-06-01T07:00:00Z\", expected a date such as \"2027-06-01\"";
+    refused(FILE, "\"2027-06-01\"", "2027-06-01T07:00:00Z", hour);
+}
+
+#[test]
+fn entries_in_one_list_are_refused_by_all() {
+    let entry = "{ case = \"B-INT-001\", verdict = \"fail\", fingerprint = \"x\", reason = \"known\" }";
+    for list in [format!("[ {entry} ]"), "[]".to_owned(), "3".to_owned(), entry.to_owned()] {
+        let text = format!("# Known.\nexpect = {list}\n");
+        let told = Expectations::read("known.toml", &text).expect_err(&list).to_string();
+        assert!(told.starts_with("known.toml:2:1: write each entry as a table of its own"), "{told}");
+        let told = update(&text, &subject("swift"), &as_expected()).expect_err(&list).to_string();
+        assert!(told.starts_with("`expect`: write each entry as a table of its own"), "{told}");
+    }
+}
+
 #[test]
 fn an_entry_for_something_else_or_for_a_case_not_selected_is_left_alone() {
     let mut results = as_expected();
@@ -248,4 +313,43 @@ fn an_update_leaves_alone_what_was_not_run_or_is_for_something_else() {
     let others = FILE.replace("driver = \"swift\"", "driver = \"s3\"");
     let results = [result("B-DEL-006", Verdict::Pass, None)];
     assert_eq!(updated(&others, &results), (others.clone(), vec![]));
+}
+
+/// Driver, case and how it fails.
+type Failure = (String, String, String);
+
+/// What `docs/cinder-29.md` says that fails.
+fn told_of_cinder() -> Result<Vec<Failure>, Box<dyn std::error::Error>> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/cinder-29.md"))?;
+    let section = page.split("## What fails").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap_or_default();
+    let mut told: Vec<Failure> = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `B-")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [case, drivers, how, ..] = cells[..] else { return Err(format!("not a row of the table: {row}").into()) };
+        let case = case.trim_start_matches("| `").split('`').next().unwrap_or_default();
+        for driver in drivers.split(", ") {
+            told.push((driver.replace(':', "-"), case.to_owned(), how.to_owned()));
+        }
+    }
+    Ok(told)
+}
+
+#[test]
+fn what_the_page_about_cinder_says_and_its_expectations_are_the_same() -> Result<(), Box<dyn std::error::Error>> {
+    let told = told_of_cinder()?;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../expectations");
+    let mut expected: Vec<Failure> = Vec::new();
+    for driver in ["swift", "s3", "posix", "s3-store"] {
+        let file = format!("cinder-29-{driver}.toml");
+        let text = std::fs::read_to_string(root.join(&file))?;
+        for entry in Expectations::read(&file, &text)?.entries {
+            expected.push((driver.to_owned(), entry.case, entry.fingerprint.unwrap_or_default()));
+        }
+    }
+    assert!(!told.is_empty());
+    let missing: Vec<_> = told.iter().filter(|failure| !expected.contains(failure)).collect();
+    let unknown: Vec<_> = expected.iter().filter(|failure| !told.contains(failure)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "without an entry: {missing:?}; not in the page: {unknown:?}");
+    Ok(())
 }

@@ -12,6 +12,28 @@ use super::Condition;
 /// What begins a file that was not there.
 const NEW: &str = "# Known failures, why each is accepted, and until when: docs/expectations.md.\n";
 
+/// What is said of entries that stand in one list.
+pub(super) const INLINE: &str = "write each entry as a table of its own that begins with `[[expect]]`, so that it can be \
+                                 rewritten and keep its comments";
+
+/// Why a file cannot be rewritten.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error(transparent)]
+    Toml(#[from] TomlError),
+    #[error("`expect`: {INLINE}")]
+    Inline,
+}
+
+/// Whether what is called `expect` is something else than tables of their own.
+pub(super) fn has_inline_entries(text: &str) -> bool {
+    text.parse::<DocumentMut>().is_ok_and(|document| is_inline(&document))
+}
+
+fn is_inline(document: &DocumentMut) -> bool {
+    document.get("expect").is_some_and(|item| !item.is_none() && !item.is_array_of_tables())
+}
+
 /// What became of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -40,9 +62,12 @@ impl fmt::Display for Change {
 /// of what passes go, failures without an entry get one at the end. Reasons, trackers, dates and comments stay.
 ///
 /// # Errors
-/// The text is no TOML.
-pub fn update(text: &str, subject: &Subject, results: &[CaseResult]) -> Result<(String, Vec<Change>), TomlError> {
+/// The text is no TOML, or its entries are not tables of their own.
+pub fn update(text: &str, subject: &Subject, results: &[CaseResult]) -> Result<(String, Vec<Change>), Unfit> {
     let mut document: DocumentMut = if text.trim().is_empty() { NEW.parse()? } else { text.parse()? };
+    if is_inline(&document) {
+        return Err(Unfit::Inline);
+    }
     let mut changes = Vec::new();
     let mut known = Vec::new();
     // What stands above something that is not there (any more): it goes above what comes next.
@@ -53,12 +78,14 @@ pub fn update(text: &str, subject: &Subject, results: &[CaseResult]) -> Result<(
     }
     let empty = Item::ArrayOfTables(ArrayOfTables::new());
     if let Some(tables) = document.entry("expect").or_insert(empty).as_array_of_tables_mut() {
+        // Entries for one case are alternatives: where one says what is so, the others stay.
+        let said: Vec<String> = tables.iter().filter_map(|table| as_said(table, subject, results)).collect();
         let mut index = 0;
         while let Some(table) = tables.get_mut(index) {
             let case = table.get("case").and_then(Item::as_str).unwrap_or_default().to_owned();
             let result = results.iter().find(|result| result.id == case);
             let result = result.filter(|_| condition(table).holds(subject));
-            let change = result.and_then(|result| rewrite(table, result));
+            let change = result.filter(|_| !said.contains(&case)).and_then(|result| rewrite(table, result));
             known.extend(result.map(|result| result.id.clone()));
             if matches!(change, Some(Change::Removed(_))) {
                 if index == 0 && orphaned.is_empty() {
@@ -102,11 +129,10 @@ fn rewrite(table: &mut Table, result: &CaseResult) -> Option<Change> {
         Verdict::Xfail => return None,
         Verdict::Fail | Verdict::Golden | Verdict::Error => {}
     }
-    let was = |key: &str| table.get(key).and_then(Item::as_str).map(str::to_owned);
-    let word = verdict_word(result.verdict);
-    if was("verdict").as_deref() == Some(word) && was("fingerprint") == result.fingerprint {
+    if describes(table, result) {
         return None;
     }
+    let word = verdict_word(result.verdict);
     set(table, "verdict", word);
     match &result.fingerprint {
         Some(how) => set(table, "fingerprint", how),
@@ -115,6 +141,19 @@ fn rewrite(table: &mut Table, result: &CaseResult) -> Option<Change> {
         }
     }
     Some(Change::Rewritten(case))
+}
+
+/// Whether an entry has the verdict of a failure and its fingerprint.
+fn describes(table: &Table, result: &CaseResult) -> bool {
+    let is = |key: &str, wanted: Option<&str>| table.get(key).and_then(Item::as_str) == wanted;
+    is("verdict", Some(verdict_word(result.verdict))) && is("fingerprint", result.fingerprint.as_deref())
+}
+
+/// The case of an entry for this subject that describes the failure as it is.
+fn as_said(table: &Table, subject: &Subject, results: &[CaseResult]) -> Option<String> {
+    let case = table.get("case").and_then(Item::as_str)?;
+    let result = results.iter().find(|result| result.id == case && is_failure(result))?;
+    (condition(table).holds(subject) && describes(table, result)).then(|| case.to_owned())
 }
 
 /// Sets a text; what stands around it (a comment behind it) stays.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clinker_drivers::{Error, Kind, Result};
-use clinker_manager::bus::{Bus, Cast, Consumer, ReplyTo};
-use clinker_manager::db::{Call, Db};
+use clinker_manager::bus::{Bus, Cast, Consumer, Method, ReplyTo};
+use clinker_manager::db::{Begin, Call, Db};
 use serde_json::{Value, json};
 
 use super::{Hit, How, LATE, Twist};
@@ -48,7 +48,9 @@ fn altered(message: &Value) -> Value {
 #[async_trait]
 impl Bus for Twisted {
     async fn cast(&self, host: &str, cast: &Cast) -> Result<()> {
-        match self.hit.strikes("bus.cast") {
+        let record = cast.method == Method::ImportRecord;
+        let how = record.then(|| self.hit.strikes("bus.cast_record")).flatten();
+        match how.or_else(|| self.hit.strikes("bus.cast")) {
             Some(How::Drop) => return Ok(()),
             Some(_) => {
                 let again = Cast { id: format!("{}-again", cast.id), ..cast.clone() };
@@ -82,6 +84,17 @@ impl Bus for Twisted {
     }
 }
 
+/// A driver that works whether it does or not; a percentage beyond 100.
+fn told_otherwise(call: Call) -> Call {
+    match call {
+        Call::OpBegin(begin) => Call::OpBegin(Begin { working: true, ..begin }),
+        Call::OpProgress { backup_id, host, event_type, percent } => {
+            Call::OpProgress { backup_id, host, event_type, percent: percent + 100.0 }
+        }
+        other => other,
+    }
+}
+
 struct TwistedDb {
     inner: Arc<dyn Db>,
     hit: Arc<Hit>,
@@ -94,11 +107,12 @@ impl Db for TwistedDb {
     }
     async fn call_as(&self, key: &str, call: Call) -> Result<Value> {
         match self.hit.strikes(&format!("db.{}", call.name())) {
-            Some(How::Refuse) => return Err(Error::new(Kind::Internal, "a planted bug")),
+            Some(How::Refuse) => return Err(Error::new(Kind::Internal, super::PLANTED)),
             Some(How::Delay) => tokio::time::sleep(LATE).await,
             Some(How::Repeat) => {
                 self.inner.call(call.clone()).await?;
             }
+            Some(How::Alter) => return self.inner.call_as(key, told_otherwise(call)).await,
             _ => {}
         }
         self.inner.call_as(key, call).await

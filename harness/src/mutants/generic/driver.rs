@@ -4,18 +4,38 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clinker_drivers::driver::BackupUpdate;
+use clinker_drivers::registry;
 use clinker_drivers::{
-    Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, RequestContext, RestoreControl, Result,
+    Backup, BackupControl, BackupDriver, Capabilities, Device, Error, Kind, Options, RequestContext, RestoreControl,
+    Result,
 };
 use serde_json::{Map, Value};
 
 use super::controls::{Bent, Making, Restoring};
 use super::{Hit, How, Twist};
-use crate::run::Parts;
+use crate::run::{Made, Parts};
 
 pub(super) fn plant(twist: Twist, parts: &mut Parts) {
     let (hit, before) = (Arc::new(Hit::new(twist)), Arc::clone(&parts.driver));
     parts.driver = Arc::new(move |inner| Arc::new(Twisted { inner: before(inner), hit: Arc::clone(&hit) }));
+    match (twist.call, &parts.made) {
+        ("driver.set_up", Made::Registry) => {
+            parts.made = Made::Store(Arc::new(|options, env| registry::store(options, env).map_err(wordless)));
+        }
+        ("driver.customer_key", Made::Registry) => {
+            parts.made = Made::Store(Arc::new(|options, env| registry::store(&keyless(options), env)));
+        }
+        _ => {}
+    }
+}
+
+fn keyless(options: &Options) -> Options {
+    Options { backup_s3_sse_customer_key: None, backup_s3_sse_customer_algorithm: None, ..options.clone() }
+}
+
+/// An error that does not say what is wrong.
+fn wordless(error: Error) -> Error {
+    Error::new(error.kind, "something is wrong")
 }
 
 struct Twisted {
@@ -24,7 +44,7 @@ struct Twisted {
 }
 
 fn refused() -> Error {
-    Error::new(Kind::Internal, "a planted bug")
+    Error::new(Kind::Internal, super::PLANTED)
 }
 
 /// A call without an answer worth keeping.
@@ -56,9 +76,15 @@ impl BackupDriver for Twisted {
         }
     }
     async fn do_setup(&self) -> Result<()> {
+        if self.hit.strikes("driver.set_up").is_some() {
+            return self.inner.do_setup().await.map_err(wordless);
+        }
         plain!(self, "driver.do_setup", self.inner.do_setup())
     }
     async fn check_for_setup_error(&self) -> Result<()> {
+        if self.hit.strikes("driver.set_up").is_some() {
+            return self.inner.check_for_setup_error().await.map_err(wordless);
+        }
         plain!(self, "driver.check_for_setup_error", self.inner.check_for_setup_error())
     }
     async fn backup(
@@ -69,6 +95,8 @@ impl BackupDriver for Twisted {
         device: &dyn Device,
         control: Arc<dyn BackupControl>,
     ) -> Result<BackupUpdate> {
+        let stranger = RequestContext { token: None, ..context.clone() };
+        let context = if self.hit.strikes("driver.context").is_some() { &stranger } else { context };
         let how = self.hit.strikes_late("driver.backup").await;
         match how {
             Some(How::Drop) => return Ok(BackupUpdate::default()),
@@ -108,6 +136,11 @@ impl BackupDriver for Twisted {
         if how == Some(How::Swallow) { Ok(()) } else { result }
     }
     async fn delete_backup(&self, context: &RequestContext, backup: &Backup) -> Result<()> {
+        // An altered one takes a backup without a place for one of everything.
+        let of_all = Backup { service_metadata: Some("volume_".to_owned()), ..backup.clone() };
+        let nowhere = backup.service_metadata.as_deref().unwrap_or_default().is_empty();
+        let altered = self.hit.twist == Twist::every("driver.delete_backup", How::Alter);
+        let backup = if nowhere && altered { &of_all } else { backup };
         plain!(self, "driver.delete_backup", self.inner.delete_backup(context, backup))
     }
     fn export_record(&self, backup: &Backup) -> Result<Map<String, Value>> {

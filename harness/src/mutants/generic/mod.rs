@@ -45,6 +45,9 @@ impl How {
     }
 }
 
+/// What a refused call says.
+pub const PLANTED: &str = "a planted bug";
+
 /// Late enough for every time-out.
 const LATE: Duration = Duration::from_secs(600);
 
@@ -116,9 +119,13 @@ impl Hit {
 /// Every generic mutant, in the order in which they are tried.
 pub fn all() -> Vec<Twist> {
     let twists: &[(&'static str, &[How])] = &[
-        ("store.put", &[How::Drop, How::Alter, How::Repeat, How::Refuse, How::Delay]),
+        ("store.put", &[How::Drop, How::Alter, How::Repeat, How::Swallow, How::Refuse, How::Delay]),
+        ("store.put_metadata", &[How::Drop, How::Alter, How::Repeat]),
+        ("store.put_hashes", &[How::Drop, How::Alter, How::Repeat]),
         ("store.get", &[How::Alter, How::Swallow, How::Refuse, How::Delay]),
         ("store.list", &[How::Drop, How::Alter, How::Swallow, How::Refuse]),
+        // Only where there is nothing.
+        ("store.list_empty", &[How::Refuse]),
         ("store.delete", &[How::Drop, How::Swallow, How::Refuse]),
         ("store.put_container", &[How::Drop, How::Swallow, How::Repeat, How::Refuse]),
         ("store.container_for", &[How::Alter]),
@@ -126,11 +133,17 @@ pub fn all() -> Vec<Twist> {
         ("store.check_options", &[How::Drop]),
         ("store.check_for_setup_error", &[How::Drop, How::Repeat, How::Refuse, How::Delay]),
         ("store.geometry", &[How::Alter]),
+        // Whatever goes wrong is told without words.
+        ("driver.set_up", &[How::Alter]),
+        // The option is not looked at.
+        ("driver.customer_key", &[How::Drop]),
+        // The caller's token is not handed on.
+        ("driver.context", &[How::Alter]),
         ("driver.do_setup", &[How::Drop, How::Refuse]),
         ("driver.check_for_setup_error", &[How::Drop, How::Refuse, How::Delay]),
         ("driver.backup", &[How::Drop, How::Alter, How::Swallow, How::Repeat, How::Refuse]),
         ("driver.restore", &[How::Drop, How::Alter, How::Swallow, How::Refuse]),
-        ("driver.delete_backup", &[How::Drop, How::Swallow, How::Refuse]),
+        ("driver.delete_backup", &[How::Drop, How::Alter, How::Swallow, How::Refuse]),
         ("driver.export_record", &[How::Refuse]),
         ("driver.import_record", &[How::Drop, How::Refuse]),
         ("driver.verify", &[How::Drop, How::Refuse]),
@@ -152,9 +165,9 @@ pub fn all() -> Vec<Twist> {
         ("volumes.attachments", &[How::Drop]),
         ("db.service_attempt", &[How::Refuse, How::Repeat]),
         ("db.service_heartbeat", &[How::Refuse, How::Delay]),
-        ("db.op_begin", &[How::Refuse]),
+        ("db.op_begin", &[How::Refuse, How::Alter]),
         ("db.op_save_location", &[How::Refuse]),
-        ("db.op_progress", &[How::Refuse, How::Repeat]),
+        ("db.op_progress", &[How::Refuse, How::Repeat, How::Alter]),
         ("db.op_finish", &[How::Refuse, How::Delay]),
         ("db.cleanup_list", &[How::Refuse]),
         ("db.cleanup_one", &[How::Refuse]),
@@ -162,9 +175,16 @@ pub fn all() -> Vec<Twist> {
         ("env.rng", &[How::Alter]),
     ];
     let whole = twists.iter().flat_map(|(call, hows)| hows.iter().map(|how| Twist::every(call, *how)));
-    let third =
-        [("store.put", How::Drop), ("store.put", How::Alter), ("store.delete", How::Drop), ("bus.notify", How::Drop)];
-    whole.chain(third.into_iter().map(|(call, how)| Twist { call, how, nth: 3 })).collect()
+    let later = [
+        ("store.put", How::Drop, 3),
+        ("store.put", How::Alter, 3),
+        ("store.delete", How::Drop, 3),
+        ("bus.notify", How::Drop, 3),
+        // The record that a host hands on, after it has got it.
+        ("bus.cast_record", How::Drop, 2),
+        ("bus.cast_record", How::Repeat, 2),
+    ];
+    whole.chain(later.into_iter().map(|(call, how, nth)| Twist { call, how, nth })).collect()
 }
 
 /// Lets every notification go out as another.

@@ -22,8 +22,11 @@ struct Twisted {
     hit: Arc<Hit>,
 }
 
+/// What a backup's documents are called, and what storing one is called here.
+const DOCUMENTS: [(&str, &str); 2] = [("_metadata", "store.put_metadata"), ("_sha256file", "store.put_hashes")];
+
 fn refused() -> Error {
-    Error::new(Kind::Internal, "a planted bug")
+    Error::new(Kind::Internal, super::PLANTED)
 }
 
 /// One bit flipped in the middle.
@@ -101,6 +104,9 @@ impl ChunkStore for Twisted {
         if how == Some(How::Alter) {
             names.pop();
         }
+        if names.is_empty() && self.hit.strikes("store.list_empty").is_some() {
+            return Err(refused());
+        }
         Ok(names)
     }
     async fn put(
@@ -111,7 +117,13 @@ impl ChunkStore for Twisted {
         body: Bytes,
         md5: [u8; 16],
     ) -> Result<()> {
-        match self.hit.strikes_late("store.put").await {
+        let document = DOCUMENTS.iter().find(|(ending, _)| name.ends_with(ending));
+        let how = document.and_then(|(_, call)| self.hit.strikes(call));
+        let how = match how {
+            Some(how) => Some(how),
+            None => self.hit.strikes_late("store.put").await,
+        };
+        match how {
             Some(How::Drop) => return Ok(()),
             Some(How::Refuse) => return Err(refused()),
             Some(How::Repeat) => {
@@ -125,7 +137,7 @@ impl ChunkStore for Twisted {
             }
             _ => {}
         }
-        self.inner.put(context, container, name, body, md5).await
+        swallowed(how, self.inner.put(context, container, name, body, md5).await)
     }
     async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
         let how = self.hit.strikes_late("store.get").await;

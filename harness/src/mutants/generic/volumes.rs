@@ -23,14 +23,14 @@ struct Twisted {
 impl Volumes for Twisted {
     async fn attach(&self, attachment: &Attachment) -> Result<Arc<dyn Device>> {
         if self.hit.strikes_late("volumes.attach").await == Some(How::Refuse) {
-            return Err(Error::new(Kind::Internal, "a planted bug"));
+            return Err(Error::new(Kind::Internal, super::PLANTED));
         }
         self.inner.attach(attachment).await
     }
     async fn detach(&self, attachment: &Attachment) -> Result<()> {
         match self.hit.strikes("volumes.detach") {
             Some(How::Drop) => Ok(()),
-            Some(_) => Err(Error::new(Kind::Internal, "a planted bug")),
+            Some(_) => Err(Error::new(Kind::Internal, super::PLANTED)),
             None => self.inner.detach(attachment).await,
         }
     }
