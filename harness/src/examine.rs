@@ -134,21 +134,8 @@ fn skipped(plan: &Plan, reason: String) -> Examined {
 }
 
 fn empty(plan: &Plan) -> RunResult {
-    RunResult {
-        scenario: plan.scenario.clone(),
-        driver: plan.driver.clone(),
-        seed: plan.seed,
-        verdict: Verdict::Skip,
-        reason: None,
-        findings: Vec::new(),
-        faults: Vec::new(),
-        hash: String::new(),
-        events: 0,
-        virtual_seconds: 0.0,
-        wall_ms: 0,
-        replay: format!("clinker replay {}", crate::token::Token::of(plan)),
-        timeline: None,
-    }
+    let replay = format!("clinker replay {}", crate::token::Token::of(plan));
+    RunResult::unplayed(&plan.scenario, &plan.driver, plan.seed, replay)
 }
 
 #[cfg(test)]

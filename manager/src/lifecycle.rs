@@ -66,10 +66,20 @@ pub enum Next {
 
 /// Where the decisions come from: [`Production`], or a planted bug.
 pub trait Lifecycle: Send + Sync {
-    fn next(&self, timing: &Timing, ended: Ended) -> Next;
+    /// D2 and D3: what is tried after a trial, and when.
+    fn next(&self, timing: &Timing, ended: Ended) -> Next {
+        if !timing.periodic {
+            return Next::Nothing;
+        }
+        let (trial, pause) =
+            if ended.ok { (Trial::HealthCheck, timing.polling) } else { (Trial::Attempt, timing.interval) };
+        Next::Try(trial, (ended.started + pause).max(ended.ended))
+    }
 
     /// Whether a service in this state sends heartbeats.
-    fn beats(&self, working: bool) -> bool;
+    fn beats(&self, working: bool) -> bool {
+        working
+    }
 
     /// After how long a trial is given up.
     fn cut_off(&self, timing: &Timing) -> Duration {
@@ -92,23 +102,10 @@ pub trait Lifecycle: Send + Sync {
     }
 }
 
-/// D2 and D3.
+/// The decisions of a real service.
 pub struct Production;
 
-impl Lifecycle for Production {
-    fn next(&self, timing: &Timing, ended: Ended) -> Next {
-        if !timing.periodic {
-            return Next::Nothing;
-        }
-        let (trial, pause) =
-            if ended.ok { (Trial::HealthCheck, timing.polling) } else { (Trial::Attempt, timing.interval) };
-        Next::Try(trial, (ended.started + pause).max(ended.ended))
-    }
-
-    fn beats(&self, working: bool) -> bool {
-        working
-    }
-}
+impl Lifecycle for Production {}
 
 #[cfg(test)]
 mod tests {

@@ -72,6 +72,27 @@ pub struct RunResult {
     pub timeline: Option<Timeline>,
 }
 
+impl RunResult {
+    /// Of a run that has not been: `skip`, without a reason, and nothing seen. `replay` is the command that would play it.
+    pub fn unplayed(scenario: impl Into<String>, driver: impl Into<String>, seed: u64, replay: String) -> RunResult {
+        RunResult {
+            scenario: scenario.into(),
+            driver: driver.into(),
+            seed,
+            verdict: Verdict::Skip,
+            reason: None,
+            findings: Vec::new(),
+            faults: Vec::new(),
+            hash: String::new(),
+            events: 0,
+            virtual_seconds: 0.0,
+            wall_ms: 0,
+            replay,
+            timeline: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultResult {
     pub name: String,

@@ -133,19 +133,9 @@ mod tests {
 
     fn one(own: bool, verdict: Verdict) -> One {
         let result = RunResult {
-            scenario: "x".to_owned(),
-            driver: "swift".to_owned(),
-            seed: 17,
             verdict,
             reason: (verdict != Verdict::Pass).then(|| "no tokens here".to_owned()),
-            findings: Vec::new(),
-            faults: Vec::new(),
-            hash: String::new(),
-            events: 0,
-            virtual_seconds: 0.0,
-            wall_ms: 0,
-            replay: String::new(),
-            timeline: None,
+            ..RunResult::unplayed("x", "swift", 17, String::new())
         };
         One { result, fingerprint: None, own }
     }

@@ -239,20 +239,11 @@ fn skipped(entry: &Entry, preset: &str, why: String) -> One {
 }
 
 fn broken(entry: &Entry, preset: &str, why: String) -> One {
+    let replay = format!("clinker run {} --driver {preset}", entry.name);
     let result = RunResult {
-        scenario: entry.name.clone(),
-        driver: preset.to_owned(),
-        seed: entry.seed(),
         verdict: Verdict::Error,
         reason: Some(why),
-        findings: Vec::new(),
-        faults: Vec::new(),
-        hash: String::new(),
-        events: 0,
-        virtual_seconds: 0.0,
-        wall_ms: 0,
-        replay: format!("clinker run {} --driver {preset}", entry.name),
-        timeline: None,
+        ..RunResult::unplayed(&entry.name, preset, entry.seed(), replay)
     };
     One { result, fingerprint: None, own: false }
 }

@@ -17,9 +17,6 @@ pub(super) fn init_stops_at_first_failure(parts: &mut Parts) {
         fn next(&self, timing: &Timing, ended: Ended) -> Next {
             if ended.ok { Production.next(timing, ended) } else { Next::Nothing }
         }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
     }
     parts.lifecycle = Arc::new(Bug);
 }
@@ -27,9 +24,6 @@ pub(super) fn init_stops_at_first_failure(parts: &mut Parts) {
 pub(super) fn heartbeat_while_not_working(parts: &mut Parts) {
     struct Bug;
     impl Lifecycle for Bug {
-        fn next(&self, timing: &Timing, ended: Ended) -> Next {
-            Production.next(timing, ended)
-        }
         fn beats(&self, _working: bool) -> bool {
             true
         }
@@ -44,9 +38,6 @@ pub(super) fn switch_without_effect(parts: &mut Parts) {
         fn next(&self, timing: &Timing, ended: Ended) -> Next {
             Production.next(&Timing { periodic: true, ..*timing }, ended)
         }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
     }
     parts.lifecycle = Arc::new(Bug);
 }
@@ -58,9 +49,6 @@ pub(super) fn interval_from_the_end(parts: &mut Parts) {
         fn next(&self, timing: &Timing, ended: Ended) -> Next {
             Production.next(timing, Ended { started: ended.ended, ..ended })
         }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
     }
     parts.lifecycle = Arc::new(Bug);
 }
@@ -71,9 +59,6 @@ pub(super) fn no_health_check(parts: &mut Parts) {
     impl Lifecycle for Bug {
         fn next(&self, timing: &Timing, ended: Ended) -> Next {
             if ended.ok { Next::Nothing } else { Production.next(timing, ended) }
-        }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
         }
     }
     parts.lifecycle = Arc::new(Bug);

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use clinker_env::{BoxStream, Env, Listener, Net};
 use clinker_manager::db::server::PORT as DATABASE;
 use clinker_manager::db::{ServiceView, Share};
-use clinker_manager::lifecycle::{Ended, Lifecycle, Next, Production, Timing};
+use clinker_manager::lifecycle::Lifecycle;
 use clinker_manager::placement::{self, Need, Placement};
 use clinker_manager::state::ServiceState;
 
@@ -56,12 +56,6 @@ placement_bug!(
 pub(super) fn idle_worker_takes_requests(parts: &mut Parts) {
     struct Bug;
     impl Lifecycle for Bug {
-        fn next(&self, timing: &Timing, ended: Ended) -> Next {
-            Production.next(timing, ended)
-        }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
         fn defers(&self, _services: &[ServiceView], _host: &str, _worker: u32) -> bool {
             false
         }
@@ -73,12 +67,6 @@ pub(super) fn idle_worker_takes_requests(parts: &mut Parts) {
 pub(super) fn slots_are_not_counted(parts: &mut Parts) {
     struct Bug;
     impl Lifecycle for Bug {
-        fn next(&self, timing: &Timing, ended: Ended) -> Next {
-            Production.next(timing, ended)
-        }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
         fn slots(&self, _configured: usize) -> usize {
             0
         }
@@ -90,12 +78,6 @@ pub(super) fn slots_are_not_counted(parts: &mut Parts) {
 pub(super) fn clean_up_takes_the_neighbours_work(parts: &mut Parts) {
     struct Bug;
     impl Lifecycle for Bug {
-        fn next(&self, timing: &Timing, ended: Ended) -> Next {
-            Production.next(timing, ended)
-        }
-        fn beats(&self, working: bool) -> bool {
-            Production.beats(working)
-        }
         fn cleans_up(&self, share: Share) -> Share {
             Share { workers: 1, ..share }
         }

@@ -31,9 +31,6 @@ macro_rules! lifecycle_bug {
                 fn next(&self, $timing: &Timing, $ended: Ended) -> Next {
                     $next
                 }
-                fn beats(&self, working: bool) -> bool {
-                    Production.beats(working)
-                }
                 fn cut_off(&self, $limit: &Timing) -> Duration {
                     $cut_off
                 }

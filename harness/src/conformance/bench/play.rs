@@ -283,21 +283,7 @@ fn empty(setting: &Setting) -> RunResult {
     let driver = setting.candidate.name.clone();
     let seed = setting.seed;
     let replay = setting.candidate.repeat(&name, seed, setting.pace);
-    RunResult {
-        scenario: name,
-        driver,
-        seed: setting.seed,
-        verdict: Verdict::Skip,
-        reason: None,
-        findings: Vec::new(),
-        faults: Vec::new(),
-        hash: String::new(),
-        events: 0,
-        virtual_seconds: 0.0,
-        wall_ms: 0,
-        replay,
-        timeline: None,
-    }
+    RunResult::unplayed(name, driver, setting.seed, replay)
 }
 
 /// The plan of a history that no scenario stands behind.
