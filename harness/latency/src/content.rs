@@ -113,7 +113,7 @@ impl Volume {
     /// Extents that have changed in the chunks before this one.
     fn changed_before(&self, chunk: u64) -> u64 {
         let whole = self.len / self.chunk;
-        if whole == 0 { 0 } else { self.changed_extents * chunk.min(whole) / whole }
+        (self.changed_extents * chunk.min(whole)).checked_div(whole).unwrap_or(0)
     }
 }
 

@@ -115,13 +115,13 @@ impl Cell {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Some(format!("{name}: must not be 0"));
         }
-        if self.chunk % self.block != 0 {
+        if !self.chunk.is_multiple_of(self.block) {
             return Some(format!("chunk: {} is not a multiple of the block of {}", self.chunk, self.block));
         }
         if self.loss_ppm >= 1_000_000 {
             return Some("loss_ppm: at most 999999".to_owned());
         }
-        if self.operation == Operation::Incremental && (EXTENT % self.block != 0 || self.chunk % EXTENT != 0) {
+        if self.operation == Operation::Incremental && (!EXTENT.is_multiple_of(self.block) || !self.chunk.is_multiple_of(EXTENT)) {
             return Some(format!("block: extents of {EXTENT} bytes are whole blocks, and chunks whole extents"));
         }
         None
