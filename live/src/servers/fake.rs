@@ -131,7 +131,7 @@ impl Server for FakeServer {
             Action::StopObjects => {
                 // All objects of the cases are of volumes; requests for containers are answered.
                 let requests = Matching { path: "/volume_".into(), ..Matching::default() };
-                let status = Status { host: host().host, code: 503, retry_after: None, requests };
+                let status = Status { host: host().host, code: 503, retry_after: None, beyond_per_second: 0, requests };
                 self.begin(NO_OBJECTS, &Fault::Status(status))?;
             }
             Action::ContinueObjects => self.target().end(NO_OBJECTS),
