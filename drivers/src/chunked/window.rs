@@ -3,18 +3,21 @@
 //! That is delivery rate × answer time, both as measured: the highest rate and the shortest time of the last seconds, since
 //! a wait of our own making lengthens the one and never raises the other. Nothing here waits or sends.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::recent::Recent;
 
-/// On their way before anything is known: enough for 10 Gbit/s at 27 ms, or 1 Gbit/s at 270 ms; or so many requests, as
+/// On their way before anything is known: enough for 10 Gbit/s at 40 ms, or 1 Gbit/s at 400 ms; or so many requests, as
 /// the window of each may be small.
-const FIRST: u64 = 32 << 20;
+const FIRST: u64 = 48 << 20;
 const REQUESTS_FIRST: usize = 8;
 /// Requests that may be on their way whatever was measured: one is answered while the next is sent.
 const REQUESTS_MIN: usize = 2;
 /// Half as much again as was measured, so that a link that could take more is found out.
 const GAIN: (u128, u128) = (3, 2);
+
 pub(super) struct Window {
     /// `backup_max_inflight_chunks`.
     requests_max: usize,
@@ -22,6 +25,8 @@ pub(super) struct Window {
     bytes: u64,
     /// Answered so far, bytes.
     delivered: u64,
+    /// When the first answer came, and to how many bytes.
+    first: Option<(Instant, u64)>,
     /// Bytes per second.
     rate_max: Recent,
     /// Nanoseconds.
@@ -40,7 +45,7 @@ impl Window {
     pub fn new(requests_max: u64, now: Instant) -> Window {
         let requests_max = usize::try_from(requests_max).unwrap_or(usize::MAX).max(1);
         let (rate_max, answer_min) = (Recent::new(u64::max, now), Recent::new(u64::min, now));
-        Window { requests_max, requests: 0, bytes: 0, delivered: 0, rate_max, answer_min }
+        Window { requests_max, requests: 0, bytes: 0, delivered: 0, first: None, rate_max, answer_min }
     }
 
     /// Whether one more request may begin.
@@ -71,18 +76,28 @@ impl Window {
         self.requests -= 1;
         self.bytes -= begun.bytes;
         self.delivered += begun.bytes;
-        let took_ns = u64::try_from((now - begun.at).as_nanos()).unwrap_or(u64::MAX).max(1);
-        let in_that_time = u128::from(self.delivered - begun.delivered);
-        let rate = in_that_time * 1_000_000_000 / u128::from(took_ns);
-        self.rate_max.add(u64::try_from(rate).unwrap_or(u64::MAX), now);
-        self.answer_min.add(took_ns, now);
+        let took = now - begun.at;
+        self.answer_min.add(ns(took).max(1), now);
+        let (first_at, first_bytes) = *self.first.get_or_insert((now, begun.bytes));
+        // Of the requests that began before any answer came, the wait for the first answer tells nothing of the rate.
+        let (span, in_that_time) = match begun.delivered {
+            0 => (now - first_at, self.delivered - first_bytes),
+            before => (took, self.delivered - before),
+        };
+        let enough = self.answer_min.value().unwrap_or(0) / 2;
+        if ns(span) >= enough.max(1) {
+            let rate = u128::from(in_that_time) * 1_000_000_000 / span.as_nanos();
+            self.rate_max.add(u64::try_from(rate).unwrap_or(u64::MAX), now);
+        }
     }
+}
+
+fn ns(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const MIB: u64 = 1 << 20;

@@ -1,13 +1,18 @@
 //! The least time that an operation can take on a link, whoever carries it out; and what it takes strictly in turn.
 //!
 //! With `n` objects of at most `s` bytes, `S` in all; `B` the rate of the link, `r` its round trip, `p` the store's service
-//! time, `W` a connection's window, `b = min(B, W ÷ r)` what one connection carries, `q = s ÷ b + r + p` what one request
-//! takes alone, `c` requests at once, `m` chunks with `h` of computing each on `k` cores:
+//! time, `W` a connection's window; `t` what one connection takes to send an object, which is `s ÷ B` if `W ≥ B × r`, else a
+//! round trip for every whole window before the last bytes, and those ÷ `B`; `q = t + r + p` what one request takes alone, `c`
+//! requests at once, `m` chunks with `h` of computing each on `k` cores:
 //!
 //! ```text
-//! T* = head + max( S ÷ B + r + p + h,  ⌈n ÷ c⌉ × q + h,  m × h ÷ k + q ) + tail
-//! T₁ = head + m × h + S ÷ b + n × (r + p) + tail
+//! T* = head + max( max(s ÷ B, r₁) + (S − s) ÷ B + r + p + h,  ⌈n ÷ c⌉ × q + r₂ + h,  m × h ÷ k + q ) + tail
+//! T₁ = head + m × h + n × (t + r + p) + tail
 //! ```
+//!
+//! A connection takes a round trip to open, and the head leaves one. Until a second is there the link carries one object:
+//! `r₁ = r`, or 0 where one connection is all there is to be. And all slots but the first begin so much later: `r₂ = r`, or 0
+//! where that does no harm, as the last round does not need them.
 //!
 //! `c` is what the option allows and what the memory budget has room for, one at least. `head` and `tail` are the requests
 //! that nothing can go on beside: a connection (`r`), authentication, a look at the container; of an increment the parent's
@@ -54,8 +59,8 @@ pub fn bound(cell: &Cell, requests: &[Request], chunks_per_note: u64) -> Bound {
 /// The letters of the formula, in nanoseconds and bytes.
 struct Terms {
     rate: u128,
-    /// Of one connection.
-    own_rate: u128,
+    /// Bytes; none if it never holds a connection up.
+    window: Option<u128>,
     trip: u128,
     service: u128,
     at_once: u64,
@@ -67,11 +72,11 @@ struct Terms {
 impl Terms {
     fn new(cell: &Cell) -> Terms {
         let (rate, trip) = (u128::from(cell.bandwidth), u128::from(cell.rtt_us) * 1000);
-        let by_window = (u128::from(cell.window) * 1_000_000_000).checked_div(trip).unwrap_or(rate);
+        let window = u128::from(cell.window);
         let hashing = (u128::from(cell.chunk) * 1_000_000_000).checked_div(u128::from(cell.hash_rate)).unwrap_or(0);
         Terms {
             rate,
-            own_rate: rate.min(by_window).max(1),
+            window: Some(window).filter(|window| window * 1_000_000_000 < rate * trip),
             trip,
             service: u128::from(cell.service_us) * 1000,
             at_once: cell.at_once,
@@ -82,7 +87,10 @@ impl Terms {
 
     /// One request with nothing beside it.
     fn alone(&self, bytes: u64) -> u128 {
-        u128::from(bytes) * 1_000_000_000 / self.own_rate + self.trip + self.service
+        let bytes = u128::from(bytes);
+        let waits = self.window.map_or(0, |window| bytes.saturating_sub(1) / window);
+        let last = bytes - waits * self.window.unwrap_or(0);
+        waits * self.trip + last * 1_000_000_000 / self.rate + self.trip + self.service
     }
 
     fn least(&self, objects: &[u64], chunks: u128) -> u128 {
@@ -90,12 +98,22 @@ impl Terms {
         if objects.is_empty() {
             return chunks * self.computing / self.cores;
         }
-        let at_once = u128::from(self.at_once.min(BUDGET / largest.max(1)).max(1));
-        let by_link = u128::from(total) * 1_000_000_000 / self.rate + self.trip + self.service + self.computing;
-        // Objects of unlike size: as many rounds as their mean size allows.
+        let slots = u128::from(self.at_once.min(BUDGET / largest.max(1)).max(1));
+        let carrying = |bytes: u64| u128::from(bytes) * 1_000_000_000 / self.rate;
+        // One connection is left of the head; until a second is open it carries one object and then nothing.
+        let first = if slots > 1 && objects.len() > 1 { self.trip.max(carrying(largest)) } else { carrying(largest) };
+        let by_link = first + carrying(total - largest) + self.trip + self.service + self.computing;
+        // Objects of unlike size: as if all had their mean.
         let mean = total / objects.len() as u64;
-        let by_requests = (objects.len() as u128).div_ceil(at_once) * self.alone(mean) + self.computing;
+        let by_requests = self.rounds(objects.len() as u128, slots, self.alone(mean)) + self.computing;
         let by_cores = chunks * self.computing / self.cores + self.alone(mean);
         by_link.max(by_requests).max(by_cores)
+    }
+
+    /// So many requests of a length, of which one slot has its connection and the others begin a round trip later.
+    fn rounds(&self, requests: u128, slots: u128, takes: u128) -> u128 {
+        let rounds = requests.div_ceil(slots);
+        let by_then = rounds + (slots - 1) * (rounds - 1);
+        rounds * takes + if requests <= by_then { 0 } else { self.trip }
     }
 }

@@ -37,7 +37,7 @@ struct State {
     start: Instant,
     /// Up and down.
     ways: [Way; 2],
-    transfers: BTreeMap<u64, Transfer>,
+    transfers: BTreeMap<Key, Transfer>,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     numbers: u64,
     rate: u64,
@@ -57,6 +57,9 @@ struct Way {
     spans: Vec<(u64, u64)>,
 }
 
+/// When the bytes were there, whose turn it was, and a number of its own.
+type Key = (u64, u64, u64);
+
 struct Transfer {
     way: Direction,
     left: u64,
@@ -72,8 +75,8 @@ struct Transfer {
 enum Event {
     /// The last bit of a piece has left.
     Sent(u8),
-    Arrived(u64, u64),
-    Acknowledged(u64, u64),
+    Arrived(Key, u64),
+    Acknowledged(Key, u64),
 }
 
 impl Link {
@@ -103,17 +106,18 @@ impl Link {
 
     /// Carries so many bytes; returns when the last has arrived, with that moment in nanoseconds since the start.
     pub async fn carry(&self, way: Direction, bytes: u64) -> u64 {
-        self.carry_from(way, bytes, 0).await
+        self.carry_from(way, bytes, 0, 0).await
     }
 
-    /// As [`Link::carry`], of bytes that are there at a moment that may not be over yet.
-    pub async fn carry_from(&self, way: Direction, bytes: u64, at_ns: u64) -> u64 {
+    /// As [`Link::carry`], of bytes that are there at a moment that may not be over yet, 0 for now. Of two that are there at
+    /// the same moment, the one with the smaller turn goes first.
+    pub async fn carry_from(&self, way: Direction, bytes: u64, at_ns: u64, turn: u64) -> u64 {
         self.until_ns(at_ns).await;
-        let mine = Mine { link: self, number: self.state().begin(way, bytes, at_ns) };
+        let mine = Mine { link: self, key: self.state().begin(way, bytes, at_ns, turn) };
         self.1.notify_one();
         poll_fn(|cx| {
             let mut state = self.state();
-            let transfer = state.transfers.get_mut(&mine.number).expect("it goes with its future");
+            let transfer = state.transfers.get_mut(&mine.key).expect("it goes with its future");
             match transfer.arrived_ns {
                 Some(arrived_ns) => Poll::Ready(arrived_ns),
                 None => {
@@ -166,12 +170,12 @@ impl Link {
 /// A transfer that ends when nobody waits for it any more.
 struct Mine<'a> {
     link: &'a Link,
-    number: u64,
+    key: Key,
 }
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        self.link.state().transfers.remove(&self.number);
+        self.link.state().transfers.remove(&self.key);
     }
 }
 
@@ -194,10 +198,11 @@ impl State {
         self.events.push(Reverse((at_ns, number, event)));
     }
 
-    fn begin(&mut self, way: Direction, bytes: u64, at_ns: u64) -> u64 {
+    fn begin(&mut self, way: Direction, bytes: u64, at_ns: u64, turn: u64) -> Key {
         let now_ns = self.now_ns();
         self.run_until(now_ns);
-        let number = self.number();
+        let from_ns = if at_ns == 0 { now_ns } else { at_ns };
+        let key = (from_ns, turn, self.number());
         let transfer = Transfer {
             way,
             left: bytes,
@@ -207,13 +212,12 @@ impl State {
             last_arrival_ns: 0,
             waker: None,
         };
-        self.transfers.insert(number, transfer);
-        let from_ns = if at_ns == 0 { now_ns } else { at_ns };
+        self.transfers.insert(key, transfer);
         if bytes == 0 {
-            self.push(from_ns + self.half_trip_ns, Event::Arrived(number, 0));
+            self.push(from_ns + self.half_trip_ns, Event::Arrived(key, 0));
         }
         self.send_next(way, now_ns.max(from_ns));
-        number
+        key
     }
 
     fn run_until(&mut self, now_ns: u64) {
@@ -225,9 +229,9 @@ impl State {
                     self.ways[way as usize].busy = false;
                     self.send_next(way, at_ns);
                 }
-                Event::Arrived(number, bytes) => self.arrived(number, bytes, at_ns),
-                Event::Acknowledged(number, bytes) => {
-                    let Some(transfer) = self.transfers.get_mut(&number) else { continue };
+                Event::Arrived(key, bytes) => self.arrived(key, bytes, at_ns),
+                Event::Acknowledged(key, bytes) => {
+                    let Some(transfer) = self.transfers.get_mut(&key) else { continue };
                     transfer.unacknowledged -= bytes;
                     let way = transfer.way;
                     self.send_next(way, at_ns);
@@ -246,7 +250,7 @@ impl State {
             .transfers
             .iter_mut()
             .find(|(_, transfer)| transfer.way == way && transfer.left > 0 && transfer.unacknowledged < window);
-        let Some((&number, transfer)) = next else { return };
+        let Some((&key, transfer)) = next else { return };
         let piece = (window / 4).max(PIECE_MIN);
         let bytes = transfer.left.min(piece).min(window - transfer.unacknowledged);
         transfer.left -= bytes;
@@ -255,7 +259,7 @@ impl State {
         let sent_ns = at_ns + takes_ns;
         let late_ns = self.late_ns(bytes);
         let half_trip_ns = self.half_trip_ns;
-        let transfer = self.transfers.get_mut(&number).expect("it was found just now");
+        let transfer = self.transfers.get_mut(&key).expect("it was found just now");
         let arrives_ns = (sent_ns + half_trip_ns + late_ns).max(transfer.last_arrival_ns);
         transfer.last_arrival_ns = arrives_ns;
         self.ways[way as usize].busy = true;
@@ -263,14 +267,14 @@ impl State {
         self.in_flight += bytes;
         self.timeline.push((at_ns, self.in_flight));
         self.push(sent_ns, Event::Sent(way as u8));
-        self.push(arrives_ns, Event::Arrived(number, bytes));
-        self.push(arrives_ns + half_trip_ns, Event::Acknowledged(number, bytes));
+        self.push(arrives_ns, Event::Arrived(key, bytes));
+        self.push(arrives_ns + half_trip_ns, Event::Acknowledged(key, bytes));
     }
 
-    fn arrived(&mut self, number: u64, bytes: u64, at_ns: u64) {
+    fn arrived(&mut self, key: Key, bytes: u64, at_ns: u64) {
         self.in_flight -= bytes;
         self.timeline.push((at_ns, self.in_flight));
-        let Some(transfer) = self.transfers.get_mut(&number) else { return };
+        let Some(transfer) = self.transfers.get_mut(&key) else { return };
         transfer.missing -= bytes;
         if transfer.missing == 0 {
             transfer.arrived_ns = Some(at_ns);

@@ -61,6 +61,8 @@ struct State {
     idle_connections: u64,
     under_way: u64,
     most_under_way: u64,
+    /// Requests that have begun.
+    begun: u64,
     requests: Vec<Request>,
 }
 
@@ -103,20 +105,22 @@ impl ModelStore {
 
     async fn exchange(&self, link: &Link, verb: Verb, name: &str, up: u64, down: u64) {
         let begun_ns = link.now_ns();
-        let opens = {
+        let (opens, turn) = {
             let mut state = self.state();
+            state.begun += 1;
             state.under_way += 1;
             state.most_under_way = state.most_under_way.max(state.under_way);
             let opens = state.idle_connections == 0;
             state.idle_connections -= u64::from(!opens);
-            opens
+            (opens, state.begun)
         };
+        let mut ready_ns = begun_ns;
         if opens {
-            let there_ns = link.carry(Direction::Up, 0).await;
-            link.carry_from(Direction::Down, 0, there_ns).await;
+            let there_ns = link.carry_from(Direction::Up, 0, ready_ns, turn).await;
+            ready_ns = link.carry_from(Direction::Down, 0, there_ns, turn).await;
         }
-        let received_ns = link.carry(Direction::Up, up).await;
-        let answered_ns = link.carry_from(Direction::Down, down, received_ns + self.service_ns).await;
+        let received_ns = link.carry_from(Direction::Up, up, ready_ns, turn).await;
+        let answered_ns = link.carry_from(Direction::Down, down, received_ns + self.service_ns, turn).await;
         let arrived_ns = if verb == Verb::Get { answered_ns } else { received_ns };
         let name = name.rsplit_once("backup_").map_or(name, |(_, end)| end).to_owned();
         let mut state = self.state();
