@@ -103,17 +103,20 @@ impl Terms {
         // One connection is left of the head; until a second is open it carries one object and then nothing.
         let first = if slots > 1 && objects.len() > 1 { self.trip.max(carrying(largest)) } else { carrying(largest) };
         let by_link = first + carrying(total - largest) + self.trip + self.service + self.computing;
-        // Objects of unlike size: as if all had their mean.
-        let mean = total / objects.len() as u64;
-        let by_requests = self.rounds(objects.len() as u128, slots, self.alone(mean)) + self.computing;
-        let by_cores = chunks * self.computing / self.cores + self.alone(mean);
+        let by_requests = self.by_requests(objects, slots) + self.computing;
+        let last = objects.last().copied().unwrap_or(0);
+        let by_cores = chunks * self.computing / self.cores + self.alone(last);
         by_link.max(by_requests).max(by_cores)
     }
 
-    /// So many requests of a length, of which one slot has its connection and the others begin a round trip later.
-    fn rounds(&self, requests: u128, slots: u128, takes: u128) -> u128 {
+    /// One of the slots has so many requests as the rounds are, and at best the smallest; all slots but one open a connection.
+    fn by_requests(&self, objects: &[u64], slots: u128) -> u128 {
+        let requests = objects.len() as u128;
         let rounds = requests.div_ceil(slots);
+        let mut ascending = objects.to_vec();
+        ascending.sort_unstable();
+        let smallest: u128 = ascending.iter().take(rounds as usize).map(|bytes| self.alone(*bytes)).sum();
         let by_then = rounds + (slots - 1) * (rounds - 1);
-        rounds * takes + if requests <= by_then { 0 } else { self.trip }
+        smallest + if requests <= by_then { 0 } else { self.trip }
     }
 }

@@ -17,7 +17,12 @@ pub struct Content {
     /// By the number of extents that have: the chunk.
     after: Mutex<BTreeMap<u64, Bytes>>,
     known: Mutex<Known>,
+    /// The objects of full backups, by the volume's length and the bytes per hash.
+    pub(crate) parents: Mutex<BTreeMap<(u64, u64), Objects>>,
 }
+
+/// By their names.
+pub(crate) type Objects = BTreeMap<String, Bytes>;
 
 #[derive(Default)]
 struct Known {
@@ -38,7 +43,12 @@ impl Content {
             bytes.extend_from_slice(&state.to_le_bytes());
         }
         bytes.truncate(chunk as usize);
-        Arc::new(Content { before: bytes.into(), after: Mutex::default(), known: Mutex::default() })
+        Arc::new(Content {
+            before: bytes.into(),
+            after: Mutex::default(),
+            known: Mutex::default(),
+            parents: Mutex::default(),
+        })
     }
 
     /// A chunk of which so many extents have changed, evenly spread.

@@ -92,21 +92,10 @@ async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
     let start = Instant::now();
     let store = ModelStore::new(cell);
     let (before, after) = (Volume::of(cell, content, false), Volume::of(cell, content, true));
-    let cores = Arc::new(Cores::new(cell.cores, 0, start));
+    // What there is already: nothing of it is measured.
     let parent = match cell.operation {
         Operation::Full => None,
-        // It is there already: nothing of it is measured.
-        Operation::Incremental | Operation::Restore => {
-            let driver = driver(cell, content, &store, &cores);
-            let control = Arc::new(Notes { start, notes: Mutex::default() });
-            let row = row("parent");
-            driver.backup(&RequestContext::admin(), &row, None, &before, control).await?;
-            Some(Backup {
-                container: Some("volumebackups".to_owned()),
-                service_metadata: Some(store.object_prefix(&row, Timestamp::UNIX_EPOCH)),
-                ..row
-            })
-        }
+        Operation::Incremental | Operation::Restore => Some(parent(cell, content, &store, &before).await?),
     };
     let link = Link::new(cell, start);
     store.go_behind(link.clone());
@@ -146,6 +135,26 @@ async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
     .stalls();
     let measured = summed(cell, duration_ns, &requests, &notes, stalls, store.most_under_way());
     Ok(Seen { measured, requests, notes, timeline: link.timeline() })
+}
+
+/// Puts a full backup of the volume into the store: the one that was made for an earlier cell if there is one.
+async fn parent(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, volume: &Volume) -> Result<Backup> {
+    let row = row("parent");
+    let known =
+        content.parents.lock().expect("no panic while the lock is held").get(&(cell.volume, cell.block)).cloned();
+    match known {
+        Some(objects) => *store.objects() = objects,
+        None => {
+            let now = Instant::now();
+            let driver = driver(cell, content, store, &Arc::new(Cores::new(cell.cores, 0, now)));
+            let control = Arc::new(Notes { start: now, notes: Mutex::default() });
+            driver.backup(&RequestContext::admin(), &row, None, volume, control).await?;
+            let mut parents = content.parents.lock().expect("no panic while the lock is held");
+            parents.insert((cell.volume, cell.block), store.objects().clone());
+        }
+    }
+    let service_metadata = Some(store.object_prefix(&row, Timestamp::UNIX_EPOCH));
+    Ok(Backup { container: Some("volumebackups".to_owned()), service_metadata, ..row })
 }
 
 fn summed(

@@ -3,7 +3,6 @@
 //! Its requests are those of an object store over HTTP/1.1 with a token: an authentication before the first, one request
 //! at a time on a connection, a round trip for each new connection.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -12,6 +11,7 @@ use clinker_drivers::chunked::store::{ChunkStore, Geometry};
 use clinker_drivers::{Backup, Error, Kind, RequestContext, Result};
 use jiff::Timestamp;
 
+use crate::content::Objects;
 use crate::link::{Direction, Link};
 use clinker_model::latency::Cell;
 
@@ -49,7 +49,7 @@ impl Request {
 pub struct ModelStore {
     geometry: Geometry,
     service_ns: u64,
-    objects: Mutex<BTreeMap<String, Bytes>>,
+    objects: Mutex<Objects>,
     state: Mutex<State>,
 }
 
@@ -90,7 +90,7 @@ impl ModelStore {
         self.state.lock().expect("no panic while the lock is held")
     }
 
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+    pub(crate) fn objects(&self) -> MutexGuard<'_, Objects> {
         self.objects.lock().expect("no panic while the lock is held")
     }
 

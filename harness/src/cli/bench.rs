@@ -19,7 +19,8 @@ pub(super) struct Bench {
 
 #[derive(Subcommand)]
 enum What {
-    /// Backups and restores over modelled links, in virtual time: every combination of the values.
+    /// Backups and restores over modelled links, in virtual time: every combination of the values, but increments only at the
+    /// smallest and the largest chunk size, since their objects are the changed extents.
     Latency(Latency),
 }
 
@@ -81,7 +82,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Time(u64);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Bytes(u64);
 
 /// Bytes per second.
@@ -172,11 +173,12 @@ impl Latency {
         if !(0.0..100.0).contains(&self.loss) {
             bail!("--loss: found {}, expected a percentage from 0 to below 100", self.loss);
         }
+        let ends = [self.chunk.iter().min(), self.chunk.iter().max()];
         let mut cells = Vec::new();
         for kind in &self.operation {
+            let chunks = self.chunk.iter().filter(|chunk| *kind != Kind::Incremental || ends.contains(&Some(chunk)));
             for (rtt, bandwidth) in self.rtt.iter().flat_map(|rtt| self.bandwidth.iter().map(move |rate| (rtt, rate))) {
-                for (chunk, at_once) in self.chunk.iter().flat_map(|chunk| self.at_once.iter().map(move |n| (chunk, n)))
-                {
+                for (chunk, at_once) in chunks.clone().flat_map(|chunk| self.at_once.iter().map(move |n| (chunk, n))) {
                     cells.push(Cell {
                         operation: kind.operation(),
                         volume: self.volume.0,
