@@ -73,7 +73,7 @@ pub fn moved(baseline: &Sweep, now: &Sweep) -> Vec<String> {
 
 fn changes(old: &Measured, new: &Measured) -> Vec<String> {
     let numbers = |measured: &Measured| {
-        let Measured { request_us, .. } = measured;
+        let Measured { request_us, commit_us, .. } = measured;
         [
             ("duration_us", Some(measured.duration_us)),
             ("bound_us", Some(measured.bound_us)),
@@ -85,7 +85,13 @@ fn changes(old: &Measured, new: &Measured) -> Vec<String> {
             ("p50_us", Some(request_us.p50)),
             ("p90_us", Some(request_us.p90)),
             ("p99_us", Some(request_us.p99)),
+            ("p999_us", Some(request_us.p999)),
             ("max_us", Some(request_us.max)),
+            ("commit.p50_us", Some(commit_us.p50)),
+            ("commit.p90_us", Some(commit_us.p90)),
+            ("commit.p99_us", Some(commit_us.p99)),
+            ("commit.p999_us", Some(commit_us.p999)),
+            ("commit.max_us", Some(commit_us.max)),
             ("stalls.link_milli", Some(measured.stalls.link_milli)),
             ("stalls.slots_milli", Some(measured.stalls.slots_milli)),
             ("stalls.cpu_milli", Some(measured.stalls.cpu_milli)),
@@ -169,7 +175,8 @@ mod tests {
             requests: 209,
             bytes: 10 << 30,
             at_once: 2,
-            request_us: Percentiles { p50: 838_000, p90: 839_000, p99: 840_000, max: 841_000 },
+            request_us: Percentiles { p50: 838_000, p90: 839_000, p99: 840_000, p999: 841_000, max: 841_000 },
+            commit_us: Percentiles::default(),
             stalls: Stalls { link_milli: 994, answers_milli: 6, ..Stalls::default() },
         }
     }
