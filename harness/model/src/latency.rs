@@ -121,7 +121,9 @@ impl Cell {
         if self.loss_ppm >= 1_000_000 {
             return Some("loss_ppm: at most 999999".to_owned());
         }
-        if self.operation == Operation::Incremental && (!EXTENT.is_multiple_of(self.block) || !self.chunk.is_multiple_of(EXTENT)) {
+        if self.operation == Operation::Incremental
+            && (!EXTENT.is_multiple_of(self.block) || !self.chunk.is_multiple_of(EXTENT))
+        {
             return Some(format!("block: extents of {EXTENT} bytes are whole blocks, and chunks whole extents"));
         }
         None

@@ -4,6 +4,7 @@ use clinker_model::conformance::CaseResult;
 use clinker_model::verdict::RunResult;
 use serde_json::Value;
 
+use super::frame::{DARK, STYLE};
 use super::*;
 use crate::testing::{case, cases, failed, passed, subject, timeline};
 
@@ -185,7 +186,7 @@ fn text_can_be_read_in_both_themes() {
             assert!(ratio >= least, "{theme}: {text} on {ground} has {ratio:.2}");
         };
         for ground in ["paper", "surface", "raised"] {
-            for text in ["ink", "soft", "pass", "fail", "ember"] {
+            for text in ["ink", "soft", "pass", "fail", "ember", "c-0", "c-1", "c-2", "c-3"] {
                 check(text, ground, 4.5);
             }
             check("focus", ground, 3.0);
