@@ -8,8 +8,6 @@ use crate::html::frame::put;
 
 /// How finely time is drawn: as many columns, however wide the page is.
 const COLUMNS: u64 = 800;
-/// Columns of which the mean is one.
-const SMOOTH: usize = 8;
 const HEIGHT: i64 = 140;
 /// What the lines' names need above the curve.
 const TOP: i64 = 32;
@@ -121,31 +119,28 @@ impl Axes {
 struct Column {
     least: u64,
     most: u64,
-    mean: u64,
 }
 
 /// Of a step function one column for each of equal stretches of time. What lasts no time is not seen.
 fn columns(trace: &Trace, end_us: u64) -> Vec<Column> {
-    let begins = |column: u64| u128::from(end_us) * u128::from(column) / u128::from(COLUMNS);
+    let begins = |column: u64| (u128::from(end_us) * u128::from(column) / u128::from(COLUMNS)) as u64;
     let mut all = Vec::with_capacity(COLUMNS as usize);
     let (mut points, mut bytes) = (trace.points.iter().peekable(), 0);
     for column in 0..COLUMNS {
-        let (mut now, end) = (begins(column), begins(column + 1));
-        let (mut least, mut most, mut sum) = (u64::MAX, 0, 0);
-        let whole = (end - now).max(1);
+        let (mut now_us, stretch_end_us) = (begins(column), begins(column + 1));
+        let (mut least, mut most) = (u64::MAX, 0);
         loop {
-            let next = points.peek().map_or(end, |(at_us, _)| u128::from(*at_us).min(end));
-            if next > now {
+            let next_us = points.peek().map_or(stretch_end_us, |(at_us, _)| stretch_end_us.min(*at_us));
+            if next_us > now_us {
                 (least, most) = (least.min(bytes), most.max(bytes));
-                sum += u128::from(bytes) * (next - now);
-                now = next;
+                now_us = next_us;
             }
-            match points.next_if(|(at_us, _)| u128::from(*at_us) < end) {
+            match points.next_if(|(at_us, _)| *at_us < stretch_end_us) {
                 Some((_, after)) => bytes = *after,
                 None => break,
             }
         }
-        all.push(Column { least: least.min(most), most, mean: (sum / whole) as u64 });
+        all.push(Column { least: least.min(most), most });
     }
     all
 }
@@ -180,7 +175,7 @@ fn flight(out: &mut String, trace: &Trace, columns: &[Column], axes: &Axes) {
         let at = axes.y(level);
         put(out, format_args!("<line class=\"grid\" x1=\"0\" x2=\"100%\" y1=\"{at}\" y2=\"{at}\"/>"));
     }
-    area(out, columns, axes);
+    areas(out, columns, axes);
     notes(out, trace, axes);
     times(out, axes);
     if duration_us > axes.end_us {
@@ -193,29 +188,28 @@ fn flight(out: &mut String, trace: &Trace, columns: &[Column], axes: &Axes) {
     out.push_str("</svg></div></figure>\n");
 }
 
-/// The band from the least to the most in each column, and the mean as a line; stretched to the width that there is.
-fn area(out: &mut String, columns: &[Column], axes: &Axes) {
-    let (mut upper, mut lower, mut mean) = (String::new(), String::new(), String::new());
-    for (index, column) in columns.iter().enumerate() {
-        let to = index + 1;
-        put(&mut upper, format_args!("V{}H{to}", axes.y(column.most)));
-    }
-    // Over several columns: within one, pieces that come at its own pace would beat.
-    for (index, several) in columns.chunks(SMOOTH).enumerate() {
-        let bytes = several.iter().map(|column| column.mean).sum::<u64>() / several.len() as u64;
-        let (middle, y) = (index * SMOOTH + SMOOTH / 2, axes.y(bytes));
-        put(&mut mean, format_args!("{}{middle} {y}", if index == 0 { 'M' } else { 'L' }));
-    }
-    for (index, column) in columns.iter().enumerate().rev() {
-        put(&mut lower, format_args!("V{}H{index}", axes.y(column.least)));
-    }
+/// Up to the least of each column in full, from there to the most paler; stretched to the width that there is.
+fn areas(out: &mut String, columns: &[Column], axes: &Axes) {
     put(
         out,
         format_args!(
-            "<svg width=\"100%\" height=\"{HEIGHT}\" viewBox=\"0 0 {COLUMNS} {HEIGHT}\" preserveAspectRatio=\"none\">\
-             <path class=\"band\" d=\"M0 {HEIGHT}{upper}{lower}Z\"/><path class=\"mean\" d=\"{mean}\"/></svg>"
+            "<svg width=\"100%\" height=\"{HEIGHT}\" viewBox=\"0 0 {COLUMNS} {HEIGHT}\" preserveAspectRatio=\"none\">"
         ),
     );
+    let bounds: [(&str, fn(&Column) -> u64); 2] = [("most", |column| column.most), ("least", |column| column.least)];
+    for (class, bytes) in bounds {
+        put(out, format_args!("<path class=\"{class}\" d=\"M0 {HEIGHT}"));
+        let mut last = None;
+        for (index, column) in columns.iter().enumerate() {
+            let y = axes.y(bytes(column));
+            if last != Some(y) {
+                put(out, format_args!("H{index}V{y}"));
+            }
+            last = Some(y);
+        }
+        put(out, format_args!("H{COLUMNS}V{HEIGHT}Z\"/>"));
+    }
+    out.push_str("</svg>");
 }
 
 /// A tick for each note; those that would cover each other are one.
@@ -262,9 +256,9 @@ fn line(out: &mut String, class: &str, name: &str, axes: &Axes, us: u64, baselin
     );
 }
 
-/// Round numbers of bytes: nothing, and two or three steps of a power of two.
+/// Round numbers of bytes: nothing, and two or three steps of the same power of two.
 fn levels(most: u64) -> Vec<u64> {
-    let step = (most / 3).max(1).next_power_of_two();
+    let step = 1 << (most / 2).max(1).ilog2();
     (0..).map(|count| count * step).take_while(|bytes| *bytes <= most).collect()
 }
 
@@ -280,24 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn a_column_has_the_least_the_most_and_the_mean_of_its_stretch() {
-        // Columns of 10 us: 40 bytes for half of the first; 100 from there on, with a moment of 0 that lasts no time.
+    fn a_column_has_the_least_and_the_most_of_its_stretch() {
+        // Columns of 10 us: 40 bytes for half of the first; 100 from there on, after a moment of 0 that lasts no time.
         let all = columns(&trace(&[(5, 40), (10, 0), (10, 100), (25, 20), (40, 0)]), 10 * COLUMNS);
-        let column = |least, most, mean| Column { least, most, mean };
-        assert_eq!(all[..4], [column(0, 40, 20), column(100, 100, 100), column(20, 100, 60), column(20, 20, 20)]);
-        assert_eq!((all.len() as u64, all[4]), (COLUMNS, column(0, 0, 0)));
+        let column = |least, most| Column { least, most };
+        assert_eq!(all[..4], [column(0, 40), column(100, 100), column(20, 100), column(20, 20)]);
+        assert_eq!((all.len() as u64, all[4]), (COLUMNS, column(0, 0)));
     }
 
     #[test]
-    fn a_hundred_thousand_points_are_as_many_columns_as_one_and_no_level_is_above_the_most() {
+    fn a_hundred_thousand_points_are_as_many_columns_as_one() {
         let points: Vec<(u64, u64)> = (0..100_000).map(|at| (at, at % 3)).collect();
         let all = columns(&trace(&points), 100_000);
-        assert!(
-            all.iter().all(|column| *column == Column { least: 0, most: 2, mean: 0 } || column.mean == 1),
-            "{all:?}"
-        );
+        assert_eq!(all, vec![Column { least: 0, most: 2 }; COLUMNS as usize]);
+    }
+
+    #[test]
+    fn levels_are_powers_of_two_and_none_is_above_the_most() {
         for (most, expected) in
-            [(3 << 20, vec![0, 1 << 20, 2 << 20, 3 << 20]), (5 << 20, vec![0, 2 << 20, 4 << 20]), (1, vec![0, 1])]
+            [(3 << 20, [0, 1 << 20, 2 << 20, 3 << 20].as_slice()), (5 << 20, &[0, 2 << 20, 4 << 20]), (1, &[0, 1])]
         {
             assert_eq!(levels(most), expected);
         }

@@ -37,7 +37,7 @@ fn sections(out: &mut String, cells: &[Measured], traces: &[Trace]) {
     section(
         out,
         "Bytes on the way",
-        "<span><i class=\"k-band\"></i>least to most</span><span><i class=\"k-mean\"></i>mean</span>\
+        "<span><i class=\"k-least\"></i>the least of each moment</span><span><i class=\"k-most\"></i>the most</span>\
          <span><i class=\"k-note\"></i>progress notes</span><span><i class=\"k-bound\"></i>T*</span>",
         |out| flight::section(out, cells, traces),
     );
