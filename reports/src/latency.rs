@@ -113,7 +113,7 @@ fn size(bytes: u64) -> String {
 /// Bytes per second as bits.
 fn bandwidth(bytes_per_second: u64) -> String {
     let mbit = bytes_per_second * 8 / 1_000_000;
-    if mbit >= 1000 && mbit % 1000 == 0 { format!("{} Gbit/s", mbit / 1000) } else { format!("{mbit} Mbit/s") }
+    if mbit >= 1000 && mbit.is_multiple_of(1000) { format!("{} Gbit/s", mbit / 1000) } else { format!("{mbit} Mbit/s") }
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ fn panel(out: &mut String, panel: &Panel<'_>, axes: &Axes) {
     across(out, &rtts, &x);
     let bound: Vec<(Px, Px)> =
         rtts.iter().filter_map(|rtt| Some((x.at(*rtt), axes.y.at(least_bound(panel, *rtt)?)))).collect();
-    let (first, last) = (x.at(rtts[0]), x.at(rtts[rtts.len() - 1]));
+    let bound = through(bound);
+    let ((first, _), (last, _)) = (bound[0], bound[bound.len() - 1]);
     put(out, format_args!("<path class=\"under\" d=\"{}L{last} {BOTTOM}L{first} {BOTTOM}Z\"/>", path(&bound)));
     for at_once in &axes.concurrencies {
         line(out, panel, *at_once, &x, axes);
@@ -49,6 +50,14 @@ fn panel(out: &mut String, panel: &Panel<'_>, axes: &Axes) {
 fn least_bound(panel: &Panel<'_>, rtt_us: u64) -> Option<u64> {
     let at_rtt = panel.cells.iter().filter(|measured| measured.cell.rtt_us == rtt_us);
     at_rtt.map(|measured| measured.bound_us).min()
+}
+
+/// Of one round trip alone a line from side to side.
+fn through(places: Vec<(Px, Px)>) -> Vec<(Px, Px)> {
+    match places[..] {
+        [(_, y)] => vec![(LEFT, y), (RIGHT, y)],
+        _ => places,
+    }
 }
 
 /// The round trips, named as far as there is room.
@@ -70,7 +79,7 @@ fn line(out: &mut String, panel: &Panel<'_>, at_once: u64, x: &Log, axes: &Axes)
     cells.sort_by_key(|measured| measured.cell.rtt_us);
     let place = |measured: &&Measured| (x.at(measured.cell.rtt_us), axes.y.at(measured.duration_us));
     let places: Vec<(Px, Px)> = cells.iter().map(place).collect();
-    put(out, format_args!("<g class=\"{class}\"><path class=\"line\" d=\"{}\"/>", path(&places)));
+    put(out, format_args!("<g class=\"{class}\"><path class=\"line\" d=\"{}\"/>", path(&through(places.clone()))));
     for (measured, (x, y)) in cells.iter().zip(places) {
         let told = grid::told(measured);
         put(out, format_args!("<circle cx=\"{x}\" cy=\"{y}\" r=\"2.6\"><title>{told}</title></circle>"));

@@ -196,20 +196,21 @@ fn areas(out: &mut String, columns: &[Column], axes: &Axes) {
             "<svg width=\"100%\" height=\"{HEIGHT}\" viewBox=\"0 0 {COLUMNS} {HEIGHT}\" preserveAspectRatio=\"none\">"
         ),
     );
-    let bounds: [(&str, fn(&Column) -> u64); 2] = [("most", |column| column.most), ("least", |column| column.least)];
-    for (class, bytes) in bounds {
-        put(out, format_args!("<path class=\"{class}\" d=\"M0 {HEIGHT}"));
-        let mut last = None;
-        for (index, column) in columns.iter().enumerate() {
-            let y = axes.y(bytes(column));
-            if last != Some(y) {
-                put(out, format_args!("H{index}V{y}"));
-            }
-            last = Some(y);
-        }
-        put(out, format_args!("H{COLUMNS}V{HEIGHT}Z\"/>"));
-    }
+    area(out, "most", columns.iter().map(|column| axes.y(column.most)));
+    area(out, "least", columns.iter().map(|column| axes.y(column.least)));
     out.push_str("</svg>");
+}
+
+fn area(out: &mut String, class: &str, heights: impl Iterator<Item = Px>) {
+    put(out, format_args!("<path class=\"{class}\" d=\"M0 {HEIGHT}"));
+    let mut last = None;
+    for (index, y) in heights.enumerate() {
+        if last != Some(y) {
+            put(out, format_args!("H{index}V{y}"));
+        }
+        last = Some(y);
+    }
+    put(out, format_args!("H{COLUMNS}V{HEIGHT}Z\"/>"));
 }
 
 /// A tick for each note; those that would cover each other are one.

@@ -99,16 +99,21 @@ pub(super) fn pictures<T>(
             continue;
         }
         put(out, format_args!("<h3>{}</h3>\n", title(operation)));
-        for row in &rows {
+        // A line of the page for each row, if that fills it.
+        let fills = rows.iter().any(|row| row.0.len() > 2);
+        out.push_str("<div class=\"panels\">\n");
+        for (index, row) in rows.iter().enumerate() {
             let common = common(row);
-            out.push_str("<div class=\"panels\">\n");
+            if fills && index > 0 {
+                out.push_str("</div>\n<div class=\"panels\">\n");
+            }
             for each in &row.0 {
                 put(out, format_args!("<figure class=\"panel\"><figcaption>{}</figcaption>", each.title()));
                 panel(out, each, &common);
                 out.push_str("</figure>\n");
             }
-            out.push_str("</div>\n");
         }
+        out.push_str("</div>\n");
     }
 }
 
