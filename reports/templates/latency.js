@@ -1,4 +1,11 @@
-// The page of a sweep: everything is drawn already. What is left are the theme's key, and the gate's questions.
+// The page of a sweep: everything is drawn already. What is left are the theme's key, parts that open when a link leads to
+// them, and the gate's questions.
+function follow() {
+  const part = all('details').find((details) => location.hash === `#${details.id}`);
+  if (part) part.open = true;
+}
+addEventListener('hashchange', follow);
+follow();
 addEventListener('keydown', (event) => {
   if (event.key === 't' && !event.ctrlKey && !event.metaKey && !event.altKey) theme();
 });

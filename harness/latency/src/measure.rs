@@ -244,4 +244,15 @@ mod tests {
         assert_eq!(percentiles(commit_delays_ns(&requests)).max, 2);
         assert_eq!(percentiles([]), Percentiles::default());
     }
+
+    #[test]
+    fn a_trace_goes_forward_and_leaves_nothing_on_the_way() {
+        let cell = Cell { volume: 64 << 20, chunk: 1 << 20, rtt_us: 5_000, ..Cell::default() };
+        let trace = measure(&cell, &Content::new(cell.chunk)).unwrap().trace();
+        assert!(trace.points.is_sorted_by_key(|(at_us, _)| *at_us) && trace.points.len() > 128);
+        assert_eq!(trace.points.last().map(|(_, bytes)| *bytes), Some(0));
+        // Ten chunks of 64, and so on, and the end.
+        let percents: Vec<u64> = trace.notes.iter().map(|(_, milli)| milli / 1000).collect();
+        assert_eq!(percents, [15, 31, 46, 62, 78, 93, 100]);
+    }
 }

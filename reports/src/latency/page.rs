@@ -24,41 +24,45 @@ pub fn page(cells: &[Measured], traces: &[Trace]) -> String {
     out
 }
 
+/// A part of the page: what it is called by links, its title, whether it is open at first.
+type Part = (&'static str, &'static str, bool);
+
+const PARTS: [Part; 5] = [
+    ("durations", "Duration against round trip", true),
+    ("flight", "Bytes on the way", true),
+    ("requests", "Requests of data objects", true),
+    ("waits", "What was waited for", true),
+    ("numbers", "All numbers", false),
+];
+
 fn sections(out: &mut String, cells: &[Measured], traces: &[Trace]) {
+    let [durations, flight, requests, waits, numbers] = PARTS;
     let lines = key(cells);
-    section(
-        out,
-        "Duration against round trip",
-        &format!(
-            "{lines}<span><i class=\"k-bound\"></i>T*, the least time there is: nothing can be in the shade</span>"
-        ),
-        |out| durations::section(out, cells),
-    );
-    section(
-        out,
-        "Bytes on the way",
-        "<span><i class=\"k-least\"></i>the least of each moment</span><span><i class=\"k-most\"></i>the most</span>\
-         <span><i class=\"k-note\"></i>progress notes</span><span><i class=\"k-bound\"></i>T*</span>",
-        |out| flight::section(out, cells, traces),
-    );
-    section(
-        out,
-        "Requests of data objects",
-        &format!("{lines}<span>dot: median; thick: to p90; thin: to p99; dash: the longest</span>"),
-        |out| percentiles::section(out, cells),
-    );
-    section(
-        out,
-        "What was waited for",
-        "<span><i class=\"w-link\"></i>link: it carried something</span><span><i class=\"w-slots\"></i>slots: as many requests as may be</span>\
-         <span><i class=\"w-cpu\"></i>cpu</span><span><i class=\"w-answers\"></i>answers</span>",
-        |out| stalls::section(out, cells),
-    );
-    section(out, "All numbers", "", |out| numbers(out, cells));
+    let bound = "<span><i class=\"k-bound\"></i>T*, the least time there is: nothing can be in the shade</span>";
+    let ranges = "<span>dot: median; thick: to p90; thin: to p99; dash: the longest</span>";
+    out.push_str("<p class=\"jump\">");
+    for (id, title, _) in PARTS {
+        put(out, format_args!("<a href=\"#{id}\">{title}</a> "));
+    }
+    out.push_str("</p>\n");
+    section(out, durations, &format!("{lines}{bound}"), |out| durations::section(out, cells));
+    section(out, flight, FLIGHT_KEY, |out| flight::section(out, cells, traces));
+    section(out, requests, &format!("{lines}{ranges}"), |out| percentiles::section(out, cells));
+    section(out, waits, WAITS_KEY, |out| stalls::section(out, cells));
+    section(out, numbers, "", |out| all_numbers(out, cells));
 }
 
-fn section(out: &mut String, title: &str, key: &str, body: impl FnOnce(&mut String)) {
-    put(out, format_args!("<details class=\"part-of\" open><summary><h2>{title}</h2></summary>\n"));
+const FLIGHT_KEY: &str = "<span><i class=\"k-least\"></i>the least of each moment</span>\
+     <span><i class=\"k-most\"></i>the most</span><span><i class=\"k-note\"></i>progress notes</span>\
+     <span><i class=\"k-bound\"></i>T*</span>";
+
+const WAITS_KEY: &str = "<span><i class=\"w-link\"></i>link: it carried something</span>\
+     <span><i class=\"w-slots\"></i>slots: as many requests as may be</span>\
+     <span><i class=\"w-cpu\"></i>cpu: hashing</span><span><i class=\"w-answers\"></i>answers and round trips</span>";
+
+fn section(out: &mut String, (id, title, open): Part, key: &str, body: impl FnOnce(&mut String)) {
+    let open = if open { " open" } else { "" };
+    put(out, format_args!("<details class=\"part-of\" id=\"{id}\"{open}><summary><h2>{title}</h2></summary>\n"));
     if !key.is_empty() {
         put(out, format_args!("<p class=\"tl-key\">{key}</p>\n"));
     }
@@ -130,7 +134,7 @@ fn sum(cells: &[Measured]) -> String {
 }
 
 /// Every cell with every number.
-fn numbers(out: &mut String, cells: &[Measured]) {
+fn all_numbers(out: &mut String, cells: &[Measured]) {
     out.push_str("<div class=\"wide\"><table class=\"numbers\"><thead><tr>");
     for name in table::COLUMNS.into_iter().chain(MORE) {
         put(out, format_args!("<th>{name}</th>"));
