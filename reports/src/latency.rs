@@ -1,53 +1,22 @@
-//! The latency benchmark's results: a table for people, and what moved since a baseline.
+//! The latency benchmark's results: a [`table`] for people, a [`page`] with pictures, and what moved since a baseline.
 
-use clinker_model::latency::{Cell, FREE, Measured, Stalls, Sweep};
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
+mod durations;
+mod flight;
+mod grid;
+mod page;
+mod percentiles;
+mod plot;
+mod stalls;
+mod table;
+#[cfg(test)]
+mod testing;
 
-/// One row per cell: what was asked, how long it took, and how far from the bound that is.
-pub fn table(cells: &[Measured]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING);
-    table.set_header([
-        "operation",
-        "rtt",
-        "bandwidth",
-        "chunk",
-        "at once",
-        "duration",
-        "bound",
-        "ratio",
-        "in turn",
-        "first note",
-        "requests",
-        "p50",
-        "p99",
-        "max",
-        "link",
-    ]);
-    for measured in cells {
-        let Measured { cell, request_us, .. } = measured;
-        table.add_row([
-            cell.operation.name().to_owned(),
-            time(cell.rtt_us),
-            bandwidth(cell.bandwidth),
-            size(cell.chunk),
-            at_once(cell),
-            time(measured.duration_us),
-            time(measured.bound_us),
-            ratio(measured.ratio_milli),
-            // How far requests strictly in turn are from the same bound.
-            ratio(measured.in_turn_us * 1000 / measured.bound_us.max(1)),
-            first_note(measured),
-            measured.requests.to_string(),
-            time(request_us.p50),
-            time(request_us.p99),
-            time(request_us.max),
-            waits(measured.stalls),
-        ]);
-    }
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
+use clinker_model::latency::{Cell, FREE, Measured, Sweep};
+use table::waits;
+
+pub use flight::shown;
+pub use page::page;
+pub use table::table;
 
 /// The worst of a sweep, in one line.
 pub fn summary(cells: &[Measured]) -> String {
@@ -73,7 +42,7 @@ pub fn moved(baseline: &Sweep, now: &Sweep) -> Vec<String> {
 
 fn changes(old: &Measured, new: &Measured) -> Vec<String> {
     let numbers = |measured: &Measured| {
-        let Measured { request_us, .. } = measured;
+        let Measured { request_us, commit_us, .. } = measured;
         [
             ("duration_us", Some(measured.duration_us)),
             ("bound_us", Some(measured.bound_us)),
@@ -85,7 +54,13 @@ fn changes(old: &Measured, new: &Measured) -> Vec<String> {
             ("p50_us", Some(request_us.p50)),
             ("p90_us", Some(request_us.p90)),
             ("p99_us", Some(request_us.p99)),
+            ("p999_us", Some(request_us.p999)),
             ("max_us", Some(request_us.max)),
+            ("commit.p50_us", Some(commit_us.p50)),
+            ("commit.p90_us", Some(commit_us.p90)),
+            ("commit.p99_us", Some(commit_us.p99)),
+            ("commit.p999_us", Some(commit_us.p999)),
+            ("commit.max_us", Some(commit_us.max)),
             ("stalls.link_milli", Some(measured.stalls.link_milli)),
             ("stalls.slots_milli", Some(measured.stalls.slots_milli)),
             ("stalls.cpu_milli", Some(measured.stalls.cpu_milli)),
@@ -104,24 +79,12 @@ pub fn name(cell: &Cell) -> String {
 }
 
 fn at_once(cell: &Cell) -> String {
-    if cell.at_once == FREE { "free".to_owned() } else { cell.at_once.to_string() }
+    number(cell.at_once)
 }
 
-fn first_note(measured: &Measured) -> String {
-    match (measured.first_note_us, measured.first_note_bound_us) {
-        (Some(at), Some(bound)) => format!("{} ({})", time(at), ratio(at * 1000 / bound.max(1))),
-        (Some(at), None) => time(at),
-        (None, _) => "–".to_owned(),
-    }
-}
-
-/// The shares above nothing, the largest first.
-fn waits(stalls: Stalls) -> String {
-    let Stalls { link_milli, slots_milli, cpu_milli, answers_milli } = stalls;
-    let mut shares = [(link_milli, "link"), (slots_milli, "slots"), (cpu_milli, "cpu"), (answers_milli, "answers")];
-    shares.sort_by_key(|(milli, _)| std::cmp::Reverse(*milli));
-    let told = shares.into_iter().filter(|(milli, _)| *milli >= 10);
-    told.map(|(milli, name)| format!("{name} {} %", milli / 10)).collect::<Vec<_>>().join(", ")
+/// A number of requests at once.
+fn number(at_once: u64) -> String {
+    if at_once == FREE { "free".to_owned() } else { at_once.to_string() }
 }
 
 fn ratio(milli: u64) -> String {
@@ -139,6 +102,8 @@ pub fn time(us: u64) -> String {
 
 fn size(bytes: u64) -> String {
     match bytes {
+        0 => "0".to_owned(),
+        bytes if bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
         bytes if bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
         bytes if bytes % (1 << 10) == 0 => format!("{} KiB", bytes >> 10),
         bytes => format!("{bytes} B"),
@@ -153,37 +118,13 @@ fn bandwidth(bytes_per_second: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clinker_model::latency::{FORMAT, Percentiles};
+    use clinker_model::latency::FORMAT;
 
+    use super::testing::measured;
     use super::*;
-
-    fn measured() -> Measured {
-        Measured {
-            cell: Cell::default(),
-            duration_us: 86_400_000,
-            bound_us: 86_000_000,
-            in_turn_us: 100_000_000,
-            ratio_milli: 1004,
-            first_note_us: Some(4_300_000),
-            first_note_bound_us: Some(4_300_000),
-            requests: 209,
-            bytes: 10 << 30,
-            at_once: 2,
-            request_us: Percentiles { p50: 838_000, p90: 839_000, p99: 840_000, max: 841_000 },
-            stalls: Stalls { link_milli: 994, answers_milli: 6, ..Stalls::default() },
-        }
-    }
 
     fn sweep(cells: Vec<Measured>) -> Sweep {
         Sweep { format: FORMAT, cells }
-    }
-
-    #[test]
-    fn a_row_has_the_duration_and_both_ratios() {
-        let table = table(&[measured()]);
-        for part in ["full", "20.0 ms", "1 Gbit/s", "50 MiB", "free", "86.4 s", "1.00", "1.16", "link 99 %"] {
-            assert!(table.contains(part), "{part}: {table}");
-        }
     }
 
     #[test]

@@ -16,4 +16,4 @@ pub mod sweep;
 
 pub use bound::Bound;
 pub use measure::{Seen, measure};
-pub use sweep::sweep;
+pub use sweep::{sweep, traces};

@@ -10,7 +10,7 @@ use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Error, Kind, Options, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{Clock, Env};
-use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Stalls};
+use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Stalls, Trace};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -33,6 +33,18 @@ pub struct Seen {
     pub notes: Vec<(u64, f64)>,
     /// Bytes on the way, whenever that changed.
     pub timeline: Vec<(u64, u64)>,
+}
+
+impl Seen {
+    /// What of it a picture shows.
+    pub fn trace(self) -> Trace {
+        let milli = |percent: f64| (percent * 1000.0).round() as u64;
+        Trace {
+            measured: self.measured,
+            points: self.timeline.into_iter().map(|(at_ns, bytes)| (at_ns / 1000, bytes)).collect(),
+            notes: self.notes.into_iter().map(|(at_ns, percent)| (at_ns / 1000, milli(percent))).collect(),
+        }
+    }
 }
 
 struct Fixed;
@@ -179,19 +191,33 @@ fn summed(
         requests: requests.len() as u64,
         bytes: requests.iter().map(|request| request.bytes).sum(),
         at_once,
-        request_us: percentiles(requests),
+        request_us: percentiles(requests.iter().filter(|request| request.is_data()).map(Request::takes_ns)),
+        commit_us: percentiles(commit_delays_ns(requests)),
         stalls,
     }
 }
 
-fn percentiles(requests: &[Request]) -> Percentiles {
+fn percentiles(times_ns: impl IntoIterator<Item = u64>) -> Percentiles {
     // Three digits, from a microsecond to three hours; beyond, the largest that it holds.
     let mut times = Histogram::<u64>::new_with_bounds(1, 10_800_000_000, 3).expect("the bounds are in order");
-    for request in requests.iter().filter(|request| request.is_data()) {
-        times.saturating_record((request.answered_ns - request.begun_ns) / 1000);
+    for time_ns in times_ns {
+        times.saturating_record(time_ns / 1000);
     }
     let at = |quantile| times.value_at_quantile(quantile);
-    Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: times.max() }
+    Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: times.max() }
+}
+
+/// How long each data object, answered, waited for an answer to one before it.
+fn commit_delays_ns(requests: &[Request]) -> Vec<u64> {
+    let mut data: Vec<(u64, u64)> =
+        requests.iter().filter_map(|request| Some((request.index()?, request.answered_ns))).collect();
+    data.sort_unstable();
+    let mut all_ns = 0;
+    let delay = |(_, answered_ns): (u64, u64)| {
+        all_ns = answered_ns.max(all_ns);
+        all_ns - answered_ns
+    };
+    data.into_iter().map(delay).collect()
 }
 
 fn driver(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, cores: &Arc<Cores>) -> ChunkedDriver {
@@ -208,4 +234,34 @@ fn driver(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, cores: &
 
 fn row(id: &str) -> Backup {
     Backup { id: id.to_owned(), volume_id: "volume".to_owned(), size: 1, ..Backup::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Verb;
+
+    fn put(name: &str, answered_ns: u64) -> Request {
+        Request { verb: Verb::Put, name: name.to_owned(), bytes: 1, begun_ns: 0, arrived_ns: 0, answered_ns }
+    }
+
+    #[test]
+    fn an_object_waits_for_those_before_it_by_number_and_for_no_document() {
+        let requests =
+            [put("id-100000", 7_000), put("id-99999", 9_000), put("id-00001", 4_000), put("id_metadata", 20_000)];
+        assert_eq!(commit_delays_ns(&requests), [0, 0, 2_000]);
+        assert_eq!(percentiles(commit_delays_ns(&requests)).max, 2);
+        assert_eq!(percentiles([]), Percentiles::default());
+    }
+
+    #[test]
+    fn a_trace_goes_forward_and_leaves_nothing_on_the_way() {
+        let cell = Cell { volume: 64 << 20, chunk: 1 << 20, rtt_us: 5_000, ..Cell::default() };
+        let trace = measure(&cell, &Content::new(cell.chunk)).unwrap().trace();
+        assert!(trace.points.is_sorted_by_key(|(at_us, _)| *at_us) && trace.points.len() > 128);
+        assert_eq!(trace.points.last().map(|(_, bytes)| *bytes), Some(0));
+        // Ten chunks of 64, and so on, and the end.
+        let percents: Vec<u64> = trace.notes.iter().map(|(_, milli)| milli / 1000).collect();
+        assert_eq!(percents, [15, 31, 46, 62, 78, 93, 100]);
+    }
 }

@@ -42,7 +42,17 @@ pub struct Request {
 impl Request {
     /// Whether it is of a data object.
     pub fn is_data(&self) -> bool {
-        self.name.as_bytes().last().is_some_and(u8::is_ascii_digit)
+        self.index().is_some()
+    }
+
+    /// The number of its data object.
+    pub fn index(&self) -> Option<u64> {
+        self.name.rsplit_once('-')?.1.parse().ok()
+    }
+
+    /// From its beginning to its answer.
+    pub fn takes_ns(&self) -> u64 {
+        self.answered_ns - self.begun_ns
     }
 }
 

@@ -8,7 +8,15 @@ use clinker_drivers::Result;
 use crate::content::Content;
 use crate::measure::measure;
 use clinker_model::latency::Cell;
-use clinker_model::latency::Measured;
+use clinker_model::latency::{Measured, Trace};
+
+/// Plays the cells for their pictures.
+///
+/// # Errors
+/// As [`measure`], of the first that fails.
+pub fn traces(cells: &[Cell]) -> Result<Vec<Trace>> {
+    cells.iter().map(|cell| Ok(measure(cell, &Content::new(cell.chunk))?.trace())).collect()
+}
 
 /// Plays the cells one after the other; `each` hears of every one as it ends.
 ///

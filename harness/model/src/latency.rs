@@ -154,7 +154,19 @@ pub struct Measured {
     pub at_once: u64,
     /// Requests of data objects, from beginning to answer.
     pub request_us: Percentiles,
+    /// Data objects, from their answer until all before them are answered too: what keeps a chunk from being counted.
+    pub commit_us: Percentiles,
     pub stalls: Stalls,
+}
+
+/// A cell as it went, for a picture. Times are microseconds since the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    pub measured: Measured,
+    /// Bytes on the way, at each moment at which that changed, in the order of time.
+    pub points: Vec<(u64, u64)>,
+    /// Progress notes, and their percentages in thousandths.
+    pub notes: Vec<(u64, u64)>,
 }
 
 /// What an operation waited for: shares of its duration, in thousandths, which add up to 1000.
@@ -171,10 +183,11 @@ pub struct Stalls {
     pub answers_milli: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
     pub p50: u64,
     pub p90: u64,
     pub p99: u64,
+    pub p999: u64,
     pub max: u64,
 }

@@ -1,6 +1,6 @@
 //! `clinker bench latency`: how long chunked backups take on chosen links, exactly, and whether that has moved.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
@@ -9,6 +9,7 @@ use clinker_model::latency::{Cell, FORMAT, FREE, Operation, Sweep};
 use clinker_model::{ByteSize, Span};
 use clinker_reports::latency;
 
+use super::report::put;
 use super::{Exit, say, tell};
 
 #[derive(Args)]
@@ -66,6 +67,9 @@ struct Latency {
     /// Write the results as JSON into this file as well.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Write a self-contained HTML page with pictures; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Compare with the results in this file: any difference is exit code 5.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -159,7 +163,13 @@ impl Latency {
         if let Some(file) = &self.save {
             std::fs::write(file, text.clone() + "\n").with_context(|| format!("--save: write {}", file.display()))?;
         }
+        let to_stdout = self.html.as_ref().is_some_and(|file| file == Path::new("-"));
+        if let Some(file) = &self.html {
+            let traces = clinker_latency::traces(&latency::shown(&sweep.cells))?;
+            put(file, &latency::page(&sweep.cells, &traces), false)?;
+        }
         match self.json {
+            _ if to_stdout => {}
             true => say(&text)?,
             false => say(&format!("{}\n\n{}", latency::table(&sweep.cells), latency::summary(&sweep.cells)))?,
         }
