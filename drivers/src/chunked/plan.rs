@@ -45,7 +45,7 @@ pub(super) async fn read(
         volume_meta = member.volume_meta;
     }
     let hashes = if has_hash_list {
-        let body = driver.store.get(context, container, &hash_list_name).await?;
+        let body = driver.document(context, requested, container, &hash_list_name).await?;
         Some(driver.hash_list(hash_list_name.clone(), body).await?)
     } else {
         None
@@ -71,7 +71,7 @@ pub(super) async fn read_member(
 ) -> Result<Member> {
     let (container, prefix) = super::location(backup)?;
     let name = format::metadata_name(prefix);
-    let body = driver.store.get(context, container, &name).await.map_err(|error| {
+    let body = driver.document(context, backup, container, &name).await.map_err(|error| {
         if error.kind != Kind::NotFound {
             return error;
         }

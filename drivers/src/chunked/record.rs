@@ -30,7 +30,7 @@ pub(super) async fn verify(
     check(driver, backup)?;
     let (container, prefix) = super::location(backup)?;
     let name = format::metadata_name(prefix);
-    let body = driver.store.get(context, container, &name).await?;
+    let body = driver.document(context, backup, container, &name).await?;
     let (bytes, document, copy) = (body.len() as u64, name.clone(), body.clone());
     let origin = driver.env.compute(Work::Other, bytes, move || format::decode_origin(&document, &copy)).await?;
     is_of(&origin, backup, &name)?;

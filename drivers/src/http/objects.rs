@@ -13,6 +13,8 @@ use super::{Method, Response};
 use crate::{Backup, Error, Kind, Options, RequestContext, Result};
 
 const PROBE: &[u8] = b"written and removed by the set-up check\n";
+/// Somebody else's object of that name is told apart by its bytes.
+const PROBE_MAX: u64 = 64 << 10;
 
 /// A store of named objects in containers, reached by HTTP.
 #[async_trait]
@@ -83,14 +85,15 @@ pub(crate) trait Objects: Send + Sync {
         }
     }
 
-    /// The object's bytes, which are what the answer's ETag says, or a transient `integrity` error.
+    /// The object's bytes, `max` at most, which are what the answer's ETag says, or a transient `integrity` error.
     async fn get_object(
         &self,
         context: &RequestContext,
         effort: Effort,
         (container, name): (&str, &str),
+        max: u64,
     ) -> Result<Bytes> {
-        let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name));
+        let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name)).answer_at_most(max);
         let call = if effort == Effort::Full { call.heed_throttling() } else { call };
         let response = self.send(context, effort, self.with_key(call)).await?;
         // Objects uploaded by other means may have an ETag that is no digest; the engine knows those by their md5.
@@ -109,11 +112,11 @@ pub(crate) trait Objects: Send + Sync {
     }
 
     /// As [`Objects::get_object`], once more if the bytes were damaged on their way.
-    async fn get_again(&self, context: &RequestContext, effort: Effort, object: (&str, &str)) -> Result<Bytes> {
-        match self.get_object(context, effort, object).await {
-            Err(error) if error.kind == Kind::Integrity => {
+    async fn get_again(&self, context: &RequestContext, object: (&str, &str), max: u64) -> Result<Bytes> {
+        match self.get_object(context, Effort::Full, object, max).await {
+            Err(error) if error.kind == Kind::Integrity && error.retry => {
                 tracing::warn!(reason = %error, "reading an object again");
-                self.get_object(context, effort, object).await.map_err(settled)
+                self.get_object(context, Effort::Full, object, max).await.map_err(settled)
             }
             outcome => outcome,
         }
@@ -137,7 +140,7 @@ pub(crate) trait Objects: Send + Sync {
         self.ensure_container(&context, Effort::Once, container).await?;
         let body = Bytes::from_static(PROBE);
         self.put_object(&context, Effort::Once, object, body.clone(), Md5::digest(PROBE).into()).await?;
-        if self.get_object(&context, Effort::Once, object).await? != body {
+        if self.get_object(&context, Effort::Once, object, PROBE_MAX).await? != body {
             return Err(Error::new(Kind::Integrity, format!("get of {name}: not the bytes that were put")));
         }
         self.delete_object(&context, Effort::Once, object).await

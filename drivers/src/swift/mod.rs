@@ -144,7 +144,11 @@ impl ChunkStore for SwiftStore {
     }
 
     async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
-        self.get_again(context, Effort::Full, (container, name)).await
+        self.get_at_most(context, container, name, u64::MAX).await
+    }
+
+    async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        self.get_again(context, (container, name), max).await
     }
 
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()> {
