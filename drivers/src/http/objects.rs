@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 
 use super::call::{Call, Effort, container_path, object_path};
 use super::{Method, Response};
+use crate::error::shown;
 use crate::{Backup, Error, Kind, Options, RequestContext, Result};
 
 const PROBE: &[u8] = b"written and removed by the set-up check\n";
@@ -78,7 +79,7 @@ pub(crate) trait Objects: Send + Sync {
             Some(stored) if stored == sent => Ok(()),
             _ if !self.etag_is_digest(&response) => Ok(()),
             stored => {
-                let stored = stored.as_deref().unwrap_or("no md5");
+                let stored = shown(stored.as_deref().unwrap_or("no md5"));
                 let what = format!("put of {name}: {} stored {stored}, sent was md5 {sent}", Self::TARGET);
                 Err(Error::new(Kind::Integrity, what))
             }
@@ -170,6 +171,9 @@ pub(crate) fn object_prefix(backup: &Backup, now: Timestamp) -> String {
     format!("volume_{volume_id}/{}/az_{availability_zone}_backup_{id}", now.strftime("%Y%m%d%H%M%S"))
 }
 
+/// Names of one backup: the increment of a 1 TiB volume of which every other block of 32 KiB was written.
+const NAMES_MAX: usize = 1 << 24;
+
 /// Adds a page of a listing to the names found so far.
 pub(crate) fn add_page(
     target: &str,
@@ -186,6 +190,9 @@ pub(crate) fn add_page(
         // Also what keeps a server that repeats a page from being asked for ever.
         if names.last().is_some_and(|last| *last >= name) {
             return Err(senseless(target, what, "listed names out of order"));
+        }
+        if names.len() == NAMES_MAX {
+            return Err(senseless(target, what, "listed more names than a backup has objects"));
         }
         names.push(name);
     }

@@ -3,9 +3,9 @@
 //! [`S3Store`] says what is S3's own in each operation ([`crate::http::objects`] has the rest); `client` sends the
 //! requests, `sign` signs them, `answers` reads the error documents.
 
-mod answers;
+pub(crate) mod answers;
 mod client;
-mod list;
+pub(crate) mod list;
 mod sign;
 
 use async_trait::async_trait;

@@ -3,10 +3,10 @@
 //! [`SwiftStore`] says what is Swift's own in each operation ([`crate::http::objects`] has the rest); `client` sends the
 //! requests, `auth` brings the token, `catalog` finds the account's URL.
 
-mod auth;
+pub(crate) mod auth;
 mod catalog;
 mod client;
-mod list;
+pub(crate) mod list;
 
 use async_trait::async_trait;
 use bytes::Bytes;
