@@ -7,3 +7,4 @@ mod lanes;
 pub mod md5;
 pub mod sha256;
 pub mod zero;
+pub mod zlib;
