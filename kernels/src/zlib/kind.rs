@@ -30,7 +30,12 @@ pub struct Judge {
 }
 
 impl Judge {
-    pub fn kind(&mut self, granule: &[u8]) -> Kind {
+    /// What each granule of the data is.
+    pub fn kinds(&mut self, data: &[u8]) -> Vec<Kind> {
+        data.chunks(GRANULE).map(|granule| self.kind(granule)).collect()
+    }
+
+    fn kind(&mut self, granule: &[u8]) -> Kind {
         if is_zero(granule) {
             return Kind::Zero;
         }
