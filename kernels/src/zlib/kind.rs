@@ -58,11 +58,11 @@ impl Judge {
     }
 }
 
-/// Whether each byte is about as frequent as any other. Pearson's chi-squared of random bytes is 255 with a deviation of
-/// 23; at `LIMIT` coding by frequency alone would save (LIMIT - 255) / (2 * 4096 * 8 * ln 2) = 0.4 %, less than the code
-/// table costs.
+/// Whether each byte is about as frequent as any other, as chance makes it. Pearson's chi-squared of random bytes is 255
+/// with a deviation of 23. At the upper end coding by frequency alone would save (450 - 255) / (2 * 4096 * 8 * ln 2) =
+/// 0.4 %, less than the code table costs; below the lower, five deviations off, the bytes are too even for chance.
 fn bytes_are_even(granule: &[u8]) -> bool {
-    const LIMIT: u64 = 450;
+    const CHI_SQUARED: std::ops::Range<u64> = 140..450;
     // Four tables, so that equal neighbours do not wait for one another.
     let mut counts = [[0_u16; 256]; 4];
     for bytes in granule.as_chunks::<4>().0 {
@@ -72,9 +72,8 @@ fn bytes_are_even(granule: &[u8]) -> bool {
     }
     let sum = |byte: usize| u64::from(counts[0][byte] + counts[1][byte] + counts[2][byte] + counts[3][byte]);
     let squares: u64 = (0..256).map(|byte| sum(byte) * sum(byte)).sum();
-    // chi2 = 256 / n * squares - n
-    let n = granule.len() as u64;
-    squares * 256 < (n + LIMIT) * n
+    let chi_squared = (squares * 256 / granule.len() as u64).saturating_sub(granule.len() as u64);
+    CHI_SQUARED.contains(&chi_squared)
 }
 
 /// The smallest of the words at all offsets: data that repeat have it again, wherever they begin.
@@ -87,4 +86,51 @@ fn smallest_word(granule: &[u8]) -> u32 {
         }
     }
     smallest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of a linear congruence's upper half: as good as random here.
+    fn random(length: usize) -> Vec<u8> {
+        let mut state = 1_u64;
+        let next = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 56) as u8
+        };
+        std::iter::repeat_with(next).take(length).collect()
+    }
+
+    fn kinds(data: &[u8]) -> Vec<Kind> {
+        Judge::default().kinds(data)
+    }
+
+    #[test]
+    fn granules_are_told_apart() {
+        use Kind::{Packable, Random, Zero};
+        let check = |what: &str, data: &[u8], expected: Kind| {
+            assert!(kinds(data).iter().all(|kind| *kind == expected), "{what}: {:?}", kinds(data));
+        };
+        check("random", &random(100 * GRANULE), Random);
+        check("zeros", &vec![0; 3 * GRANULE + 5], Zero);
+        check("less than a granule", &random(GRANULE - 1), Packable);
+        check("text", &b"some words, again and again; ".repeat(1000), Packable);
+        let hex: Vec<u8> = random(9 * GRANULE).iter().map(|byte| b"0123456789abcdef"[usize::from(byte % 16)]).collect();
+        check("hex digits", &hex, Packable);
+        let seven: Vec<u8> = random(9 * GRANULE).iter().map(|byte| byte % 128).collect();
+        check("bytes without their upper bit", &seven, Packable);
+        check("all bytes in turn", &(0..=255).collect::<Vec<u8>>().repeat(32), Packable);
+        let counters: Vec<u8> = (1_u32..5000).flat_map(u32::to_le_bytes).collect();
+        check("counters", &counters[..4 * GRANULE], Packable);
+    }
+
+    #[test]
+    fn random_bytes_that_repeat_within_the_window_are_packable_from_the_second_time_on() {
+        let repeated = kinds(&random(2 * GRANULE).repeat(10));
+        assert_eq!(repeated[..2], [Kind::Random; 2]);
+        assert_eq!(repeated[2..], [Kind::Packable; 18]);
+        let far_apart = kinds(&random(WINDOW + 2 * GRANULE).repeat(3));
+        assert!(far_apart.iter().all(|kind| *kind == Kind::Random), "beyond the window the encoder finds nothing");
+    }
 }
