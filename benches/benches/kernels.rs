@@ -1,12 +1,14 @@
 //! The kernels of the data path against the crates' own, on the same bytes in the same run: MiB per CPU second and ratios.
 //!
-//! `cargo bench -p clinker-benches --bench kernels [-- md5 | sha256 | zero | zlib | FILE]`; a file is measured by all.
+//! `cargo bench -p clinker-benches --bench kernels [-- md5 | sha256 | zero | zlib | FILE]`; a file is measured as well.
+//! A directory (`-- zlib DIR`) gets the samples as files, for other programs to be measured on.
 
 #[path = "kernels/data.rs"]
 mod data;
 
 use std::hint::black_box;
 use std::io::Read as _;
+use std::path::Path;
 
 use ::md5::Md5;
 use clinker_kernels::{md5, sha256, zero, zlib};
@@ -33,6 +35,12 @@ fn main() {
     let (rounds, length) = if measured { (7, 16 << 20) } else { (1, 256 << 10) };
     let mut samples = data::samples(length);
     for file in files {
+        if Path::new(file).is_dir() {
+            for (name, data) in &samples {
+                std::fs::write(Path::new(file).join(name), data).unwrap_or_else(|error| panic!("{file}: {error}"));
+            }
+            continue;
+        }
         let data = std::fs::read(file).unwrap_or_else(|error| {
             panic!("{file} is neither a section (md5, sha256, zero, zlib) nor a file: {error}")
         });
