@@ -24,6 +24,8 @@ type Section = (&'static str, fn(&[Sample], u32));
 const SECTIONS: &[Section] = &[("md5", md5s), ("sha256", sha256s), ("zero", zeros), ("zlib", zlibs)];
 
 const BLOCK: usize = 32 << 10;
+/// What is read of a volume at a time.
+const STRIDE: usize = 256 << 10;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,6 +97,15 @@ fn md5s(samples: &[Sample], rounds: u32) {
         let parts: Vec<&[u8]> = data.chunks(data.len() / buffers).collect();
         ways.push(way(format!("{buffers} side by side"), move || md5::many(&parts)));
     }
+    ways.push(way("8 in strides of 256 KiB", || {
+        let parts: Vec<&[u8]> = data.chunks(data.len() / 8).collect();
+        let mut messages = vec![md5::Md5::default(); parts.len()];
+        for stride in 0..parts[0].len().div_ceil(STRIDE) {
+            let strides: Vec<&[u8]> = parts.iter().map(|part| part.chunks(STRIDE).nth(stride).unwrap_or(&[])).collect();
+            md5::feed(&mut messages, &strides);
+        }
+        md5::finish(messages)
+    }));
     compare(&format!("{name}; this machine's width is {}", md5::width()), data.len(), rounds, ways);
 }
 
@@ -162,7 +173,7 @@ fn by_libdeflate_back(packed: &[u8], length: usize) -> Vec<u8> {
 fn in_strides(data: &[u8]) -> usize {
     let mut packed = Vec::new();
     let mut encoder = zlib::Encoder::new(&mut packed);
-    data.chunks(256 << 10).for_each(|stride| encoder.write(stride, &mut packed));
+    data.chunks(STRIDE).for_each(|stride| encoder.write(stride, &mut packed));
     encoder.finish(&mut packed);
     packed.len()
 }
