@@ -3,6 +3,7 @@
 mod durations;
 mod flight;
 mod grid;
+mod markdown;
 mod page;
 mod percentiles;
 mod plot;
@@ -15,6 +16,7 @@ use clinker_model::latency::{Cell, FREE, Measured, Sweep};
 use table::waits;
 
 pub use flight::shown;
+pub use markdown::markdown;
 pub use page::page;
 pub use table::table;
 
@@ -48,6 +50,7 @@ fn changes(old: &Measured, new: &Measured) -> Vec<String> {
             ("bound_us", Some(measured.bound_us)),
             ("in_turn_us", Some(measured.in_turn_us)),
             ("first_note_us", measured.first_note_us),
+            ("first_note_bound_us", measured.first_note_bound_us),
             ("requests", Some(measured.requests)),
             ("bytes", Some(measured.bytes)),
             ("at_once", Some(measured.at_once)),

@@ -192,12 +192,16 @@ impl<'a, 's> Flight<'a, 's> {
         answered.result?;
         self.window.answered(answered.begun, Instant::now());
         self.held -= answered.held;
-        self.uncounted[answered.chunk - self.counted].left -= 1;
+        let uncounted = answered.chunk.checked_sub(self.counted).and_then(|at| self.uncounted.get_mut(at));
+        if let Some(chunk) = uncounted {
+            chunk.left -= 1;
+        }
         Ok(())
     }
 
     async fn count(&mut self) -> Result<()> {
-        while let Some(chunk) = self.uncounted.pop_front_if(|chunk| chunk.left == 0) {
+        let decisions = &self.job.driver.decisions;
+        while let Some(chunk) = self.uncounted.pop_front_if(|chunk| decisions.chunk_is_done(chunk.left)) {
             self.counted += 1;
             self.counted_to = chunk.end;
             self.progress.chunk_done(chunk.end).await?;

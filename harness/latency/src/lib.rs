@@ -15,5 +15,5 @@ pub mod store;
 pub mod sweep;
 
 pub use bound::Bound;
-pub use measure::{Seen, measure};
+pub use measure::{Seen, measure, measure_bytes};
 pub use sweep::{sweep, traces};

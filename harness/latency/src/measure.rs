@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use clinker_drivers::chunked::decisions::Production;
+use clinker_drivers::chunked::digests::{Computed, Digests};
 use clinker_drivers::chunked::store::ChunkStore;
 use clinker_drivers::chunked::{BUDGET, ChunkedDriver};
 use clinker_drivers::{
-    Backup, BackupControl, BackupDriver, Error, Kind, Options, RequestContext, RestoreControl, Result,
+    Backup, BackupControl, BackupDriver, Device, Error, Kind, Options, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{Clock, Env};
 use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Stalls, Trace};
@@ -87,45 +88,68 @@ impl RestoreControl for Notes {
     fn warn(&self, _finding: &str) {}
 }
 
+/// What a cell moves.
+struct Subject<'a> {
+    before: &'a dyn Device,
+    after: &'a dyn Device,
+    digests: Arc<dyn Digests>,
+    /// Where the parents of described volumes are kept.
+    content: Option<&'a Content>,
+}
+
 /// Plays a cell. `content` is made for its chunk size, and may serve many cells.
 ///
 /// # Errors
 /// The cell makes no sense (`invalid_config`, naming the field), or the engine fails.
 pub fn measure(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
+    let (before, after) = (Volume::of(cell, content, false), Volume::of(cell, content, true));
+    let digests = Arc::new(Described(Arc::clone(content)));
+    run(cell, &Subject { before: &before, after: &after, digests, content: Some(content) })
+}
+
+/// As [`measure`], of volumes whose bytes are there; what a restore writes goes to `before`.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_bytes(cell: &Cell, before: &dyn Device, after: &dyn Device) -> Result<Seen> {
+    run(cell, &Subject { before, after, digests: Arc::new(Computed), content: None })
+}
+
+fn run(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
     if let Some(problem) = cell.problem() {
         return Err(Error::new(Kind::InvalidConfig, problem));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Internal, "no runtime").with_source(error))?;
-    runtime.block_on(play(cell, content))
+    runtime.block_on(play(cell, subject))
 }
 
-async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
+async fn play(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
     let start = Instant::now();
     let store = ModelStore::new(cell);
-    let (before, after) = (Volume::of(cell, content, false), Volume::of(cell, content, true));
+    let Subject { before, after, .. } = *subject;
     // What there is already: nothing of it is measured.
     let parent = match cell.operation {
         Operation::Full => None,
-        Operation::Incremental | Operation::Restore => Some(parent(cell, content, &store, &before).await?),
+        Operation::Incremental | Operation::Restore => Some(parent(cell, subject, &store).await?),
     };
     let link = Link::new(cell, start);
     store.go_behind(link.clone());
     let cores = Arc::new(Cores::new(cell.cores, cell.hash_rate, start));
-    let driver = driver(cell, content, &store, &cores);
+    let driver = driver(cell, subject, &store, &cores);
     let control = Arc::new(Notes { start, notes: Mutex::default() });
     let context = RequestContext::admin();
     let operation = async {
         match (cell.operation, &parent) {
             (Operation::Restore, Some(parent)) => {
                 let chain = [parent.clone()];
-                driver.restore(&context, &chain, &before, true, control.clone()).await
+                driver.restore(&context, &chain, before, true, control.clone()).await
             }
             (Operation::Incremental, Some(parent)) => {
                 let row = Backup { parent_id: Some(parent.id.clone()), ..row("increment") };
-                driver.backup(&context, &row, Some(parent), &after, control.clone()).await.map(drop)
+                driver.backup(&context, &row, Some(parent), after, control.clone()).await.map(drop)
             }
-            _ => driver.backup(&context, &row("full"), None, &before, control.clone()).await.map(drop),
+            _ => driver.backup(&context, &row("full"), None, before, control.clone()).await.map(drop),
         }
     };
     tokio::select! {
@@ -150,19 +174,19 @@ async fn play(cell: &Cell, content: &Arc<Content>) -> Result<Seen> {
 }
 
 /// Puts a full backup of the volume into the store: the one that was made for an earlier cell if there is one.
-async fn parent(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, volume: &Volume) -> Result<Backup> {
-    let row = row("parent");
-    let known =
-        content.parents.lock().expect("no panic while the lock is held").get(&(cell.volume, cell.block)).cloned();
-    match known {
-        Some(objects) => *store.objects() = objects,
-        None => {
-            let now = Instant::now();
-            let driver = driver(cell, content, store, &Arc::new(Cores::new(cell.cores, 0, now)));
-            let control = Arc::new(Notes { start: now, notes: Mutex::default() });
-            driver.backup(&RequestContext::admin(), &row, None, volume, control).await?;
-            let mut parents = content.parents.lock().expect("no panic while the lock is held");
-            parents.insert((cell.volume, cell.block), store.objects().clone());
+async fn parent(cell: &Cell, subject: &Subject<'_>, store: &Arc<ModelStore>) -> Result<Backup> {
+    let (row, key) = (row("parent"), (cell.volume, cell.block));
+    let parents = || subject.content.map(|content| content.parents.lock().expect("no panic while the lock is held"));
+    let known = parents().and_then(|parents| parents.get(&key).cloned());
+    if let Some(objects) = known {
+        *store.objects() = objects;
+    } else {
+        let start = Instant::now();
+        let driver = driver(cell, subject, store, &Arc::new(Cores::new(cell.cores, 0, start)));
+        let control = Arc::new(Notes { start, notes: Mutex::default() });
+        driver.backup(&RequestContext::admin(), &row, None, subject.before, control).await?;
+        if let Some(mut parents) = parents() {
+            parents.insert(key, store.objects().clone());
         }
     }
     let service_metadata = Some(store.object_prefix(&row, Timestamp::UNIX_EPOCH));
@@ -220,7 +244,7 @@ fn commit_delays_ns(requests: &[Request]) -> Vec<u64> {
     data.into_iter().map(delay).collect()
 }
 
-fn driver(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, cores: &Arc<Cores>) -> ChunkedDriver {
+fn driver(cell: &Cell, subject: &Subject<'_>, store: &Arc<ModelStore>, cores: &Arc<Cores>) -> ChunkedDriver {
     let env = Env { clock: Arc::new(Fixed), cpu: Arc::clone(cores) as _, ..clinker_env::real::env() };
     let options = Options {
         backup_compression_algorithm: "none".to_owned(),
@@ -228,8 +252,8 @@ fn driver(cell: &Cell, content: &Arc<Content>, store: &Arc<ModelStore>, cores: &
         backup_max_inflight_chunks: cell.at_once,
         ..Options::default()
     };
-    let digests = Arc::new(Described(Arc::clone(content)));
-    ChunkedDriver::new(Arc::clone(store) as _, env, &options, Arc::new(Production)).with_digests(digests)
+    ChunkedDriver::new(Arc::clone(store) as _, env, &options, Arc::new(Production))
+        .with_digests(Arc::clone(&subject.digests))
 }
 
 fn row(id: &str) -> Backup {

@@ -70,6 +70,9 @@ struct Latency {
     /// Write a self-contained HTML page with pictures; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write tables of the durations as Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     /// Compare with the results in this file: any difference is exit code 5.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
@@ -159,9 +162,15 @@ impl Latency {
             }
         })?;
         let sweep = Sweep { format: FORMAT, cells };
-        let text = serde_json::to_string_pretty(&sweep).context("write the results as JSON")?;
+        let text = json(&sweep)?;
+        let write = |option: &str, file: &Path, text: &str| {
+            std::fs::write(file, text).with_context(|| format!("{option}: write {}", file.display()))
+        };
         if let Some(file) = &self.save {
-            std::fs::write(file, text.clone() + "\n").with_context(|| format!("--save: write {}", file.display()))?;
+            write("--save", file, &format!("{text}\n"))?;
+        }
+        if let Some(file) = &self.markdown {
+            write("--markdown", file, &latency::markdown(&sweep.cells))?;
         }
         let to_stdout = self.html.as_ref().is_some_and(|file| file == Path::new("-"));
         if let Some(file) = &self.html {
@@ -221,6 +230,13 @@ impl Kind {
             Kind::Restore => Operation::Restore,
         }
     }
+}
+
+/// One line for each cell, so that two files are compared line by line.
+fn json(sweep: &Sweep) -> Result<String> {
+    let lines = sweep.cells.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    let lines = lines.context("write the results as JSON")?;
+    Ok(format!("{{\"format\":{},\"cells\":[\n{}\n]}}", sweep.format, lines.join(",\n")))
 }
 
 fn read(file: &PathBuf) -> Result<Sweep> {
