@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::single::Single;
+use self::parts::{Digest, Single};
 use super::compress::Algorithm;
 use crate::error::shown;
 use crate::{Backup, Error, Kind, Result};
@@ -125,7 +125,7 @@ struct VolumeMetaIn {
 struct HashListIn {
     version: String,
     chunk_size: u64,
-    sha256s: Vec<String>,
+    sha256s: Vec<Digest<32>>,
 }
 
 /// The metadata object of a backup whose data objects, in write order, are `objects`.
@@ -167,14 +167,7 @@ pub fn encode_hash_list(backup: &Backup, hashes: &HashList) -> Vec<u8> {
 pub fn decode_metadata(name: &str, body: &[u8]) -> Result<Vec<DataObject>> {
     let metadata: MetadataIn = decode(name, body)?;
     check_version(name, &metadata.version)?;
-    let object = |single: Single<Entry>| {
-        let keys = single.keys;
-        let only = single.first.filter(|_| keys == 1);
-        let (object, entry) =
-            only.ok_or_else(|| invalid(name, &format!("an entry of objects has {keys} keys, expected 1")))?;
-        data_object(name, object, entry)
-    };
-    metadata.objects.into_iter().map(object).collect()
+    metadata.objects.into_iter().map(|Single(object, entry)| data_object(name, object, entry)).collect()
 }
 
 /// What a metadata object keeps of the volume: a document of the service's own. `name` is its own name, for the error.
@@ -206,10 +199,7 @@ fn data_object(name: &str, object: String, entry: Entry) -> Result<DataObject> {
 pub fn decode_hash_list(name: &str, body: &[u8]) -> Result<HashList> {
     let list: HashListIn = decode(name, body)?;
     check_version(name, &list.version)?;
-    let sha256s: Option<Vec<[u8; 32]>> = list.sha256s.iter().map(|text| hex_digest(text)).collect();
-    let Some(sha256s) = sha256s else {
-        return Err(invalid(name, "an entry of sha256s is not 64 hexadecimal digits"));
-    };
+    let sha256s: Vec<[u8; 32]> = list.sha256s.into_iter().map(|Digest(sha256)| sha256).collect();
     if list.chunk_size == 0 || list.chunk_size.checked_mul(sha256s.len() as u64).is_none() {
         return Err(invalid(name, &format!("chunk_size cannot be {}", list.chunk_size)));
     }
@@ -265,6 +255,6 @@ fn encode(document: &impl Serialize) -> Vec<u8> {
     out.into_bytes()
 }
 
-mod single;
+mod parts;
 #[cfg(test)]
 mod tests;
