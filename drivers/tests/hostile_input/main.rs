@@ -53,8 +53,10 @@ fn packed(which: u8, algorithm: Algorithm) -> Vec<u8> {
     [&[which], &length[..3], &body].concat()
 }
 
-/// Each parser, and sound inputs of it.
-fn targets() -> Vec<(fn(&[u8]), Vec<Vec<u8>>)> {
+/// The name of a fuzz target, what it asserts, and sound inputs of it.
+type Target = (&'static str, fn(&[u8]), Vec<Vec<u8>>);
+
+fn targets() -> Vec<Target> {
     use properties as of;
     let s3 = ["list-v2-prefix-200.txt", "auth-wrong-region.txt", "bucket-get-404.txt", "bucket-put-again.txt"];
     let swift = ["container-list-prefix-json.txt", "container-get-empty-json.txt"];
@@ -66,13 +68,13 @@ fn targets() -> Vec<(fn(&[u8]), Vec<Vec<u8>>)> {
         packed(3, Algorithm::Zstd),
     ];
     vec![
-        (of::metadata, vec![metadata(), sha256file()]),
-        (of::sha256file, vec![sha256file(), metadata()]),
-        (of::s3_xml, s3.map(|name| captured(&format!("s3/{name}"))).to_vec()),
-        (of::swift_json, swift.map(captured).to_vec()),
-        (of::keystone_json, keystone.map(captured).to_vec()),
-        (of::headers, vec![HEADERS.to_vec()]),
-        (of::unpack, packed.to_vec()),
+        ("metadata", of::metadata, vec![metadata(), sha256file()]),
+        ("sha256file", of::sha256file, vec![sha256file(), metadata()]),
+        ("s3_xml", of::s3_xml, s3.map(|name| captured(&format!("s3/{name}"))).to_vec()),
+        ("swift_json", of::swift_json, swift.map(captured).to_vec()),
+        ("keystone_json", of::keystone_json, keystone.map(captured).to_vec()),
+        ("headers", of::headers, vec![HEADERS.to_vec()]),
+        ("unpack", of::unpack, packed.to_vec()),
     ]
 }
 
@@ -86,22 +88,34 @@ fn the_sound_inputs_are_read() {
     );
     let token = fuzzing::answer(201, &[("X-Subject-Token", b"t")], &captured("ks-auth-201.txt"));
     assert_eq!(fuzzing::keystone_account(&Options::default(), &token).unwrap().port(), 18180);
-    for (property, inputs) in targets() {
+    for (_, property, inputs) in targets() {
         inputs.iter().for_each(|input| property(input));
+    }
+}
+
+/// What a fuzzer found is kept there, so that it stays mended.
+#[test]
+fn the_corpus_of_the_fuzz_targets_is_refused_or_read() {
+    for (name, property, _) in targets() {
+        let inputs =
+            std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name)).unwrap();
+        let inputs: Vec<_> = inputs.map(|input| input.unwrap().path()).collect();
+        assert!(!inputs.is_empty(), "{name}");
+        inputs.iter().for_each(|input| property(&std::fs::read(input).unwrap()));
     }
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_refused_or_read(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        for (property, _) in targets() {
+        for (_, property, _) in targets() {
             property(&bytes);
         }
     }
 
     #[test]
     fn a_damaged_document_is_refused_or_reads_back(changes in changes()) {
-        for (property, inputs) in targets() {
+        for (_, property, inputs) in targets() {
             inputs.iter().for_each(|input| property(&apply(input, &changes)));
         }
     }

@@ -18,6 +18,15 @@ fn the_sound_inputs_are_read() {
     INPUTS.iter().for_each(|input| properties::record(input.as_bytes()));
 }
 
+/// What a fuzzer found is kept there, so that it stays mended.
+#[test]
+fn the_corpus_of_the_fuzz_target_is_refused_or_read() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/record");
+    let inputs: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|input| input.unwrap().path()).collect();
+    assert!(!inputs.is_empty());
+    inputs.iter().for_each(|input| properties::record(&std::fs::read(input).unwrap()));
+}
+
 /// A moment before the year 0 was stored in a form that no row could be read from again.
 #[test]
 fn a_moment_that_a_row_cannot_hold_is_refused() {
