@@ -13,6 +13,7 @@ pub mod error;
 pub mod http;
 pub mod options;
 pub mod posix;
+mod recent;
 pub mod registry;
 pub mod s3;
 pub mod swift;

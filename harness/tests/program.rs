@@ -1,5 +1,7 @@
 //! The program as its users meet it: exit codes, errors that point at the field, files it leaves, replay.
 
+#[path = "program/bench.rs"]
+mod bench;
 #[path = "program/reports.rs"]
 mod reports;
 

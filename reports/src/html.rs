@@ -1,12 +1,11 @@
 //! One HTML file with everything in it: the counts, every item, and the timelines of its runs. It loads nothing.
 //!
 //! The text is made here; a browser draws the timelines (`templates/timeline.js`) from the data that [`data`] embeds,
-//! each when its item is opened. `templates/` holds styles and scripts.
+//! each when its item is opened. `templates/` holds styles and scripts; [`frame`] is what every page begins and ends with.
 
 mod data;
 mod detail;
-
-use std::fmt::Write as _;
+pub(crate) mod frame;
 
 use clinker_model::verdict::Verdict;
 use indexmap::IndexMap;
@@ -16,14 +15,10 @@ use crate::json::File;
 use crate::summary::{Counts, RoleSummary};
 use crate::verdict_word;
 use data::Data;
+use frame::{Corner, put, safe};
 
-const STYLE: &str = include_str!("../templates/style.css");
-const DARK: &str = include_str!("../templates/dark.css");
 const TIMELINE: &str = include_str!("../templates/timeline.js");
 const PAGE: &str = include_str!("../templates/page.js");
-
-/// What the browser may load: nothing. Styles and scripts are in the file itself.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// Renders the page.
 pub fn page(file: &File) -> String {
@@ -38,29 +33,7 @@ pub fn page(file: &File) -> String {
     out.push_str("<p class=\"none\" id=\"none\" hidden>Nothing fits. <kbd>Esc</kbd> shows everything again.</p>\n</main>\n</div>\n");
     out.push_str(HELP);
     put(&mut out, format_args!("<script type=\"application/json\" id=\"timelines\">{}</script>\n", data.json()));
-    put(&mut out, format_args!("<script>(() => {{\n{TIMELINE}\n{PAGE}}})();</script>\n</body>\n</html>\n"));
-    out
-}
-
-fn put(out: &mut String, args: std::fmt::Arguments<'_>) {
-    out.write_fmt(args).expect("a String takes every write");
-}
-
-/// Text for an element or a quoted attribute.
-fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for ch in text.chars() {
-        match ch {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' | '\t' => out.push(ch),
-            ch if ch.is_control() => out.push('\u{fffd}'),
-            _ => out.push(ch),
-        }
-    }
+    frame::end(&mut out, &[TIMELINE, PAGE]);
     out
 }
 
@@ -79,27 +52,11 @@ fn chip(verdict: Verdict) -> String {
 /// Everything up to the counts.
 fn head(out: &mut String, file: &File) {
     let title = name(file);
-    let style = STYLE.replace("/*dark*/\n", DARK);
-    put(
-        out,
-        format_args!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{} · Clinker</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <style>\n{style}</style>\n<script>{THEME}</script>\n</head>\n<body>\n{HATCH}\
-         <a class=\"skip-link\" href=\"#list\">To the list</a>\n<div class=\"page\">\n",
-            safe(&title)
-        ),
-    );
-    put(
-        out,
-        format_args!(
-            "<header class=\"head\"><p class=\"brand\">Clinker</p><h1>{}</h1><p class=\"facts\">{}</p>{CORNER}</header>\n<p class=\"sum\">{}</p>\n",
-            safe(&title),
-            safe(&facts(file)),
-            verdict(file)
-        ),
-    );
+    frame::head(out, &title, "");
+    out.push_str(HATCH);
+    out.push_str("<a class=\"skip-link\" href=\"#list\">To the list</a>\n");
+    frame::title(out, &title, &facts(file), Corner::WithKeys);
+    put(out, format_args!("<p class=\"sum\">{}</p>\n", verdict(file)));
 }
 
 /// What the page is about: the subject, the only run, or scenarios.
@@ -307,15 +264,9 @@ fn row(out: &mut String, item: &Item<'_>, open: bool, data: &mut Data) {
     out.push_str("</details>\n");
 }
 
-/// Before the first paint: the theme that was chosen last.
-const THEME: &str = "try { const theme = localStorage.getItem('clinker-theme'); if (theme) document.documentElement.dataset.theme = theme; } catch { /* no storage */ }";
-
 /// The one pattern that the timelines share.
 const HATCH: &str = "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><defs><pattern id=\"hatch\" width=\"5\" height=\"5\" \
      patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0V5\"/></pattern></defs></svg>\n";
-
-const CORNER: &str = "<div class=\"corner\"><button class=\"btn icon\" id=\"theme\" aria-label=\"Light or dark\" title=\"Light or dark (t)\">◐</button>\
-     <button class=\"btn icon\" id=\"keys\" aria-label=\"Keys\" title=\"Keys (?)\">?</button></div>";
 
 const HELP: &str = "<dialog id=\"help\" aria-labelledby=\"help-title\"><h2 id=\"help-title\">Keys</h2><dl>\
      <dt><kbd>j</kbd> <kbd>k</kbd></dt><dd>next, previous item</dd><dt><kbd>Enter</kbd></dt><dd>open or close it</dd>\

@@ -12,6 +12,7 @@ pub mod html;
 pub mod item;
 pub mod json;
 pub mod junit;
+pub mod latency;
 mod layout;
 pub mod markdown;
 pub mod ndjson;

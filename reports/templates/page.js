@@ -1,11 +1,5 @@
-// The list: filters, search, keys, theme. The timelines are in timeline.js. Without scripts everything but those can be
-// read: items are <details>.
-'use strict';
-const root = document.documentElement;
-const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-const one = (selector, within = document) => within.querySelector(selector);
-addEventListener('error', (event) => { root.dataset.error = event.message; });
-
+// The list: filters, search, keys. The timelines are in timeline.js, the theme is in common.js. Without scripts everything
+// but those can be read: items are <details>.
 const items = all('.item'), filters = all('[data-filter]'), find = one('#find');
 let verdict = 'all';
 
@@ -63,14 +57,6 @@ addEventListener('keydown', (event) => {
   action();
 });
 one('#keys').addEventListener('click', () => help.showModal());
-
-function theme() {
-  const dark = root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-  root.dataset.theme = dark ? 'light' : 'dark';
-  // A file that is opened from a disk may have no storage.
-  try { localStorage.setItem('clinker-theme', root.dataset.theme); } catch { /* the choice lasts as long as the page */ }
-}
-one('#theme').addEventListener('click', theme);
 
 addEventListener('click', (event) => {
   const button = event.target.closest?.('.cmd button');

@@ -1,6 +1,5 @@
 // The timelines: laid out when the page is loaded, so that nothing moves later; drawn when their item is opened.
 // A drawing is a window of time onto the lanes: zooming and panning change the window and draw again.
-'use strict';
 const data = JSON.parse(document.getElementById('timelines').textContent);
 const FAULT = 0, STATE = 1, ATTEMPT = 2, OPERATION = 3, GAP = 4;
 const BEAT = 0, REQUEST = 1, NOTE = 2, PROCESS = 3, BITE = 4, BREACH = 5;

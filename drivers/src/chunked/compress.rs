@@ -43,10 +43,7 @@ impl Algorithm {
         let mut packed = Vec::new();
         match self {
             Algorithm::None => return None,
-            Algorithm::Zlib => {
-                let mut encoder = flate2::bufread::ZlibEncoder::new(data, flate2::Compression::new(6));
-                encoder.read_to_end(&mut packed).expect(IN_MEMORY);
-            }
+            Algorithm::Zlib => packed = clinker_kernels::zlib::compress(data),
             Algorithm::Bzip2 => {
                 let mut encoder = bzip2::bufread::BzEncoder::new(data, bzip2::Compression::best());
                 encoder.read_to_end(&mut packed).expect(IN_MEMORY);

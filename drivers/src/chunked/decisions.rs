@@ -42,6 +42,11 @@ pub trait EngineDecisions: Send + Sync {
         expected == actual
     }
 
+    /// Whether a chunk is done of which so many objects are not stored yet.
+    fn chunk_is_done(&self, objects_left: usize) -> bool {
+        objects_left == 0
+    }
+
     fn metadata_at(&self) -> MetadataAt {
         MetadataAt::Last
     }

@@ -28,7 +28,7 @@ pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, bac
 /// Names of objects that a listing may not show yet: it can lag behind, reading one object does not.
 ///
 /// The metadata name them all. Without metadata (the backup was never finished) objects are asked for by number, until
-/// one is not there: puts and removals leave no gaps.
+/// as many in a row are not there as may have been on their way at once: a crash leaves no larger gap.
 async fn unlisted(
     driver: &ChunkedDriver,
     context: &RequestContext,
@@ -52,15 +52,21 @@ async fn unlisted(
         Err(error) if error.kind == Kind::Integrity => drop(names.insert(metadata)),
         Err(error) => return Err(error),
     }
-    for index in 1.. {
+    let (mut index, mut missing) = (0, 0);
+    while missing < driver.settings.inflight_max {
+        index += 1;
         let name = format::object_name(prefix, index);
         if listed.contains(&name) {
+            missing = 0;
             continue;
         }
         match driver.store.get(context, container, &name).await {
-            Err(error) if error.kind == Kind::NotFound => break,
+            Err(error) if error.kind == Kind::NotFound => missing += 1,
             Err(error) if error.kind != Kind::Integrity => return Err(error),
-            _ => drop(names.insert(name)),
+            _ => {
+                missing = 0;
+                names.insert(name);
+            }
         }
     }
     Ok(names)

@@ -3,11 +3,15 @@
 //! Start with [`backup`], then [`restore`]; [`mod@format`] has the documents, [`decisions`] what a planted bug may change.
 //! No store is known here: names, sizes and requests are the store's.
 
+mod ahead;
 mod backup;
 pub mod compress;
 mod coverage;
+mod cut;
 pub mod decisions;
 mod delete;
+pub mod digests;
+mod flight;
 pub mod format;
 mod plan;
 mod progress;
@@ -15,6 +19,7 @@ mod record;
 mod restore;
 pub mod store;
 mod verify;
+mod window;
 
 use std::sync::Arc;
 
@@ -25,6 +30,8 @@ use serde_json::{Map, Value};
 
 use compress::Algorithm;
 use decisions::EngineDecisions;
+use digests::{Computed, Digests};
+pub use flight::BUDGET;
 use store::ChunkStore;
 
 use crate::{
@@ -38,6 +45,7 @@ pub struct ChunkedDriver {
     env: Env,
     settings: Settings,
     decisions: Arc<dyn EngineDecisions>,
+    digests: Arc<dyn Digests>,
 }
 
 /// The options that the engine itself reads.
@@ -47,6 +55,7 @@ struct Settings {
     chunks_per_note: u64,
     /// Seconds.
     timer_interval: u64,
+    inflight_max: u64,
 }
 
 impl ChunkedDriver {
@@ -60,8 +69,14 @@ impl ChunkedDriver {
             compression: options.backup_compression_algorithm.to_ascii_lowercase(),
             chunks_per_note: options.backup_object_number_per_notification,
             timer_interval: options.backup_timer_interval,
+            inflight_max: options.backup_max_inflight_chunks,
         };
-        ChunkedDriver { store, env, settings, decisions }
+        ChunkedDriver { store, env, settings, decisions, digests: Arc::new(Computed) }
+    }
+
+    /// With digests that are not computed from the bytes.
+    pub fn with_digests(self, digests: Arc<dyn Digests>) -> ChunkedDriver {
+        ChunkedDriver { digests, ..self }
     }
 
     fn algorithm(&self) -> Result<Algorithm> {

@@ -3,14 +3,13 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use clinker_env::Work;
 
 use super::ChunkedDriver;
-use super::compress::Algorithm;
+use super::ahead::{Ahead, Source};
 use super::coverage::Coverage;
-use super::plan::{self, Planned};
+use super::plan;
 use super::verify::Verifier;
-use crate::{Backup, Device, Error, Kind, RequestContext, RestoreControl, Result};
+use crate::{Backup, Device, RequestContext, RestoreControl, Result};
 
 /// The unit in which zeros are left out on a new volume, counted from an object's start.
 const SPARSE_PIECE: usize = 1 << 20;
@@ -30,12 +29,14 @@ pub(super) async fn restore(
     control.volume_meta(plan.volume_meta.as_deref()).await?;
     let verifier = Verifier::new(driver, &plan, device.len());
     let mut writer = Writer { device, volume_is_new, written: Coverage::default() };
-    for (index, planned) in plan.objects.iter().enumerate() {
-        control.check_cancelled().await?;
-        let data = fetch(driver, context, planned).await?;
-        verifier.check_object(index, &data).await?;
-        writer.write(planned.object.offset, within(device.len(), planned.object.offset, data)).await?;
-        device.flush().await?;
+    let mut ahead = Ahead::new(Source { driver, context, control, plan: &plan, verifier: &verifier });
+    while let Some((planned, data)) = ahead.next().await? {
+        let offset = planned.object.offset;
+        let write = async {
+            writer.write(offset, within(device.len(), offset, data)).await?;
+            device.flush().await
+        };
+        ahead.meanwhile(write).await?;
     }
     verifier.read_back(device).await?;
     device.flush().await
@@ -45,18 +46,6 @@ pub(super) async fn restore(
 fn within(device_len: u64, offset: u64, data: Bytes) -> Bytes {
     let room = usize::try_from(device_len.saturating_sub(offset)).unwrap_or(usize::MAX);
     data.slice(..data.len().min(room))
-}
-
-async fn fetch(driver: &ChunkedDriver, context: &RequestContext, planned: &Planned) -> Result<Bytes> {
-    let Planned { container, object, algorithm } = planned;
-    let (algorithm, length) = (*algorithm, object.length);
-    let stored = driver.store.get(context, container, &object.name).await?;
-    let data = if algorithm == Algorithm::None {
-        algorithm.unpack(stored, length)
-    } else {
-        driver.env.compute(Work::Other, length, move || algorithm.unpack(stored, length)).await
-    };
-    data.map_err(|wrong| Error::new(Kind::Integrity, format!("object {} {wrong}", object.name)))
 }
 
 struct Writer<'a> {

@@ -9,12 +9,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use clinker_env::Work;
-use md5::Md5;
-use sha2::{Digest, Sha256};
 
 use super::ChunkedDriver;
 use super::coverage::Coverage;
 use super::decisions::EngineDecisions;
+use super::digests::Digests;
 use super::format::HashList;
 use super::plan::Plan;
 use crate::{Device, Error, Kind, Result};
@@ -35,6 +34,7 @@ struct List {
     /// The bytes they cover; the last block may be short.
     volume_len: u64,
     decisions: Arc<dyn EngineDecisions>,
+    digests: Arc<dyn Digests>,
 }
 
 enum Verdict {
@@ -53,7 +53,8 @@ impl<'a> Verifier<'a> {
         }
         let list = plan.hashes.clone().map(|hashes| {
             let volume_len = volume_len(plan, &hashes, device_len);
-            Arc::new(List { hashes, volume_len, decisions: Arc::clone(&driver.decisions) })
+            let (decisions, digests) = (Arc::clone(&driver.decisions), Arc::clone(&driver.digests));
+            Arc::new(List { hashes, volume_len, decisions, digests })
         });
         Verifier { driver, plan, coverage, list }
     }
@@ -68,10 +69,10 @@ impl<'a> Verifier<'a> {
             (Some(list), [one]) => list.bytes(one) != (offset..object.end()),
             _ => true,
         };
-        let decisions = Arc::clone(&self.driver.decisions);
+        let (decisions, digests) = (Arc::clone(&self.driver.decisions), Arc::clone(&self.driver.digests));
         let bytes = data.clone();
         let job = move || {
-            let sound = || decisions.digest_accepted(&expected, &Md5::digest(&bytes));
+            let sound = || decisions.digest_accepted(&expected, &digests.md5(&bytes));
             if needs_md5 && !sound() {
                 return Verdict::BadObject;
             }
@@ -167,12 +168,15 @@ impl List {
     }
 
     /// The first of `blocks` whose hash is not that of `data`, which begin at `offset` of the volume.
-    fn first_bad(&self, data: &[u8], offset: u64, mut blocks: Range<u64>) -> Option<u64> {
-        blocks.find(|block| {
-            let Range { start, end } = self.bytes(&(*block..block + 1));
-            let within = |byte: u64| ((byte - offset) as usize).min(data.len());
-            let actual = Sha256::digest(&data[within(start)..within(end)]);
-            !self.decisions.digest_accepted(&self.hashes.sha256s[*block as usize], &actual)
-        })
+    fn first_bad(&self, data: &Bytes, offset: u64, blocks: Range<u64>) -> Option<u64> {
+        let Range { start, end } = self.bytes(&blocks);
+        let within = |byte: u64| ((byte - offset) as usize).min(data.len());
+        let actual = self.digests.sha256s(&data.slice(within(start)..within(end)), self.hashes.block as usize);
+        let bad = |block: &u64| {
+            let actual = actual.get((block - blocks.start) as usize);
+            let expected = &self.hashes.sha256s[*block as usize];
+            !actual.is_some_and(|actual| self.decisions.digest_accepted(expected, actual))
+        };
+        blocks.clone().find(bad)
     }
 }

@@ -43,11 +43,26 @@ pub(crate) struct Call {
     pub body: Bytes,
     /// A status that is an answer like a success, not an error.
     also_ok: Option<u16>,
+    heeds_throttling: bool,
 }
 
 impl Call {
     pub fn new(method: Method, what: impl Into<String>, path: String) -> Call {
-        Call { method, what: what.into(), path, headers: Vec::new(), body: Bytes::new(), also_ok: None }
+        Call {
+            method,
+            what: what.into(),
+            path,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            also_ok: None,
+            heeds_throttling: false,
+        }
+    }
+
+    /// It is one of many that may be on their way at once: it waits when the server refuses others.
+    pub fn heed_throttling(mut self) -> Call {
+        self.heeds_throttling = true;
+        self
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Call {
@@ -76,6 +91,7 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value)?;
         }
+        request.heeds_throttling = self.heeds_throttling;
         Ok(request.body(self.body.clone()))
     }
 }

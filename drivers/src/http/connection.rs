@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::turns::{Turn, Turns};
 use super::{Method, Request, Response};
 use crate::tls::Tls;
 use crate::{Error, Kind, Result};
@@ -57,18 +58,29 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    /// Sends the request and reads the whole answer.
-    pub(super) async fn exchange(&mut self, request: &Request, limit: Duration) -> Result<Response, Failed> {
+    /// Sends the request, a large body when it is its turn, and reads the whole answer.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request,
+        limit: Duration,
+        turns: &Turns,
+    ) -> Result<Response, Failed> {
         let target = request.target;
         let message = message(request).map_err(|error| Failed { error, unanswered: false })?;
-        self.traffic.start();
+        self.traffic.start(turns.take(request.body.len()).await);
         let mut work = pin!(send_and_read(&mut self.sender, message));
         loop {
-            match timeout_at(self.traffic.last() + limit, work.as_mut()).await {
-                Ok(Ok(response)) => return Ok(response),
+            let mute_at = self.traffic.last() + limit;
+            let wake_at = self.traffic.turn_ends_at().map_or(mute_at, |at| at.min(mute_at));
+            match timeout_at(wake_at, work.as_mut()).await {
+                Ok(Ok(response)) => {
+                    self.traffic.end_turn();
+                    return Ok(response);
+                }
                 Ok(Err(error)) => {
                     return Err(Failed { error: broken(target, error), unanswered: self.traffic.read() == 0 });
                 }
+                Err(_) if self.traffic.turn_ends_at().is_some_and(|at| at <= Instant::now()) => self.traffic.end_turn(),
                 Err(_) if self.traffic.last() + limit > Instant::now() => {}
                 Err(_) => return Err(Failed { error: mute(target, limit), unanswered: false }),
             }
@@ -144,17 +156,27 @@ struct Traffic(Arc<Mutex<Counts>>);
 struct Counts {
     last: Instant,
     read: u64,
+    /// As long as the body is being sent in its turn.
+    turn: Option<Turn>,
 }
 
 impl Default for Counts {
     fn default() -> Counts {
-        Counts { last: Instant::now(), read: 0 }
+        Counts { last: Instant::now(), read: 0, turn: None }
     }
 }
 
 impl Traffic {
-    fn start(&self) {
-        *self.counts() = Counts::default();
+    fn start(&self, turn: Option<Turn>) {
+        *self.counts() = Counts { turn, ..Counts::default() };
+    }
+
+    fn turn_ends_at(&self) -> Option<Instant> {
+        self.counts().turn.as_ref()?.ends_at()
+    }
+
+    fn end_turn(&self) {
+        self.counts().turn = None;
     }
 
     fn last(&self) -> Instant {
@@ -165,10 +187,25 @@ impl Traffic {
         self.counts().read
     }
 
-    fn moved(&self, read: usize) {
+    fn received(&self, bytes: usize) {
         let mut counts = self.counts();
         counts.last = Instant::now();
-        counts.read += read as u64;
+        counts.read += bytes as u64;
+    }
+
+    fn sent(&self, bytes: usize) {
+        let mut counts = self.counts();
+        let now = Instant::now();
+        counts.last = now;
+        if counts.turn.as_mut().is_some_and(|turn| !turn.wrote(bytes as u64, now)) {
+            counts.turn = None;
+        }
+    }
+
+    fn stands_still(&self) {
+        if let Some(turn) = &mut self.counts().turn {
+            turn.stands_still(Instant::now());
+        }
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
@@ -183,11 +220,13 @@ struct Watched {
 }
 
 impl Watched {
-    fn wrote(&self, result: io::Result<usize>) -> Poll<io::Result<usize>> {
-        if matches!(result, Ok(1..)) {
-            self.traffic.moved(0);
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Ok(bytes)) if bytes > 0 => self.traffic.sent(bytes),
+            Poll::Pending => self.traffic.stands_still(),
+            Poll::Ready(_) => {}
         }
-        Poll::Ready(result)
+        result
     }
 }
 
@@ -197,7 +236,7 @@ impl AsyncRead for Watched {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let read = buf.filled().len() - before;
         if read > 0 {
-            self.traffic.moved(read);
+            self.traffic.received(read);
         }
         Poll::Ready(Ok(()))
     }
@@ -205,7 +244,7 @@ impl AsyncRead for Watched {
 
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_write(cx, buf));
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.wrote(result)
     }
 
@@ -214,7 +253,7 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs));
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.wrote(result)
     }
 

@@ -8,6 +8,8 @@ pub(crate) mod call;
 mod connection;
 pub(crate) mod objects;
 pub mod retry;
+mod throttle;
+mod turns;
 mod url;
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clinker_env::Env;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 pub use crate::tls::TlsOptions;
 pub use hyper::Method;
@@ -26,6 +29,8 @@ pub use url::Url;
 use crate::tls::Tls;
 use crate::{Error, Kind, Result};
 use connection::Connection;
+use throttle::Throttle;
+use turns::Turns;
 
 /// Idle connections kept per server, unless told otherwise.
 const IDLE_MAX: usize = 8;
@@ -44,11 +49,13 @@ pub struct Request {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Whether it waits while the server has refused others of its kind with 429 or 503.
+    pub heeds_throttling: bool,
 }
 
 impl Request {
     pub fn new(target: &'static str, method: Method, url: Url) -> Request {
-        Request { target, method, url, headers: HeaderMap::new(), body: Bytes::new() }
+        Request { target, method, url, headers: HeaderMap::new(), body: Bytes::new(), heeds_throttling: false }
     }
 
     /// Adds a header. A value that no header can carry is `invalid_config`; the text does not show it.
@@ -99,6 +106,8 @@ pub struct HttpClient {
     tls: Tls,
     idle_max: usize,
     idle: Mutex<Idle>,
+    turns: Turns,
+    throttle: Throttle,
 }
 
 impl HttpClient {
@@ -107,7 +116,8 @@ impl HttpClient {
     pub fn new(env: &Env, timeout: Duration) -> HttpClient {
         let tls = Tls::new(TlsOptions::default());
         let timeout = timeout.min(TIMEOUT_MAX);
-        HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default() }
+        let (turns, throttle) = (Turns::new(Instant::now()), Throttle::default());
+        HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default(), turns, throttle }
     }
 
     /// How certificates of `https` servers are checked; by the system's authorities otherwise.
@@ -115,8 +125,9 @@ impl HttpClient {
         HttpClient { tls: Tls::new(options), ..self }
     }
 
-    /// Keeps at most so many idle connections per server.
-    pub fn with_idle_max(self, idle_max: usize) -> HttpClient {
+    /// Keeps at most so many idle connections per server, if that is more than usual.
+    pub fn with_idle_max(self, idle_max: u64) -> HttpClient {
+        let idle_max = usize::try_from(idle_max).unwrap_or(usize::MAX).max(self.idle_max);
         HttpClient { idle_max, ..self }
     }
 
@@ -126,10 +137,24 @@ impl HttpClient {
     /// connection that was idle may have been closed by the server meanwhile: if it breaks before the first byte of
     /// an answer, an idempotent request goes out once more on a fresh one; others always take a fresh one.
     pub async fn request(&self, request: &Request) -> Result<Response> {
+        if !request.heeds_throttling {
+            return self.send(request).await;
+        }
+        let pass = self.throttle.enter().await;
+        let outcome = self.send(request).await;
+        match &outcome {
+            Ok(response) if matches!(response.status, 429 | 503) => pass.refused(response.retry_after()),
+            Ok(_) => pass.answered(),
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn send(&self, request: &Request) -> Result<Response> {
         if request.is_idempotent()
             && let Some(mut connection) = self.take_idle(&request.url)
         {
-            match connection.exchange(request, self.timeout).await {
+            match connection.exchange(request, self.timeout, &self.turns).await {
                 Err(failed) if failed.unanswered => {
                     tracing::debug!(server = request.target, "an idle connection had been closed: using a fresh one");
                 }
@@ -137,7 +162,7 @@ impl HttpClient {
             }
         }
         let mut connection = Connection::open(&self.env, &self.tls, request, self.timeout).await?;
-        let outcome = connection.exchange(request, self.timeout).await;
+        let outcome = connection.exchange(request, self.timeout, &self.turns).await;
         self.keep(request, connection, outcome)
     }
 

@@ -68,6 +68,7 @@ pub(crate) trait Objects: Send + Sync {
         let call = Call::new(Method::PUT, format!("put of {name}"), object_path(container, name))
             .header("Content-Type", "application/octet-stream")
             .body(body);
+        let call = if effort == Effort::Full { call.heed_throttling() } else { call };
         // With our digest in the request the server itself refuses damaged bytes, before it stores them.
         let call = self.with_key(self.with_digest(call, md5));
         let response = self.send(context, effort, call).await?;
@@ -90,6 +91,7 @@ pub(crate) trait Objects: Send + Sync {
         (container, name): (&str, &str),
     ) -> Result<Bytes> {
         let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name));
+        let call = if effort == Effort::Full { call.heed_throttling() } else { call };
         let response = self.send(context, effort, self.with_key(call)).await?;
         // Objects uploaded by other means may have an ETag that is no digest; the engine knows those by their md5.
         let digest = etag(&response).filter(|etag| is_md5(etag) && self.etag_is_digest(&response));

@@ -61,7 +61,7 @@ impl Client {
             .ok()
             .filter(|timeout| !timeout.is_zero())
             .ok_or_else(|| Error::new(Kind::InvalidConfig, "option backup_s3_timeout: not a length of time"))?;
-        let idle_max = usize::try_from(options.backup_s3_max_pool_connections).unwrap_or(usize::MAX);
+        let idle_max = options.backup_s3_max_pool_connections.max(options.backup_max_inflight_chunks);
         let (mode, first, cap) = match options.backup_s3_retry_mode.as_str() {
             "standard" => (Mode::Standard, 1, Duration::from_secs(20)),
             "adaptive" => (Mode::Adaptive, 1, Duration::from_secs(20)),

@@ -34,7 +34,9 @@ impl Client {
             ca_option: "backup_swift_ca_cert_file",
         };
         Ok(Client {
-            http: HttpClient::new(env, Duration::from_secs(options.backup_swift_timeout)).with_tls(tls),
+            http: HttpClient::new(env, Duration::from_secs(options.backup_swift_timeout))
+                .with_tls(tls)
+                .with_idle_max(options.backup_max_inflight_chunks),
             access: Access::from_options(options)?,
             policy,
         })

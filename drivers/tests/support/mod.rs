@@ -86,8 +86,9 @@ pub fn env() -> Env {
     Env { clock: Arc::new(FixedClock), cpu: Arc::new(InlineCpu), ..clinker_env::real::env() }
 }
 
+/// Options with which requests go strictly in turn.
 pub fn options(compression: &str) -> Options {
-    Options { backup_compression_algorithm: compression.into(), ..Options::default() }
+    Options { backup_compression_algorithm: compression.into(), backup_max_inflight_chunks: 1, ..Options::default() }
 }
 
 pub fn driver(store: &Arc<MemoryStore>, options: &Options) -> ChunkedDriver {

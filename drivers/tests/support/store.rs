@@ -35,15 +35,21 @@ impl Failing {
 pub struct MemoryStore {
     pub geometry: Geometry,
     pub put_takes: Duration,
+    /// Puts and gets take up to 50 ms more, by this seed and the object's name: answers come out of order.
+    pub scatter: Option<u64>,
+    /// An object whose put takes 10 s.
+    pub slow: Option<&'static str>,
+    /// Puts and gets under way, and the most there were.
+    pub under_way: Mutex<(usize, usize)>,
     pub failing: Vec<Failing>,
     /// Objects whose removal is confirmed but does not happen.
     pub keep_deleted: Mutex<Vec<String>>,
     /// Objects that no listing shows.
     pub unlisted: Mutex<Vec<String>>,
-    objects: Mutex<BTreeMap<String, Bytes>>,
-    log: Mutex<Vec<(&'static str, String)>>,
+    pub objects: Mutex<BTreeMap<String, Bytes>>,
+    pub log: Mutex<Vec<(&'static str, String)>>,
     /// Requests so far by verb.
-    counts: Mutex<BTreeMap<&'static str, usize>>,
+    pub counts: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 impl MemoryStore {
@@ -51,6 +57,9 @@ impl MemoryStore {
         MemoryStore {
             geometry: Geometry { chunk, block, progress_timer: false },
             put_takes: Duration::ZERO,
+            scatter: None,
+            slow: None,
+            under_way: Mutex::default(),
             failing: Vec::new(),
             keep_deleted: Mutex::default(),
             unlisted: Mutex::default(),
@@ -88,6 +97,25 @@ impl MemoryStore {
     /// Names of the objects of one verb's requests, in order.
     pub fn asked(&self, verb: &str) -> Vec<String> {
         self.log().into_iter().filter(|(asked, _)| *asked == verb).map(|(_, name)| name).collect()
+    }
+
+    /// Takes the time of a put or get.
+    async fn take_time(&self, name: &str, takes: Duration) {
+        let scattered = self.scatter.map_or(0, |seed| {
+            let hash = Md5::digest(format!("{seed} {name}"));
+            u64::from(hash[0]) * 50 / 256
+        });
+        let slow = if self.slow.is_some_and(|end| name.ends_with(end)) { 10 } else { 0 };
+        let takes = takes + Duration::from_millis(scattered) + Duration::from_secs(slow);
+        {
+            let mut under_way = self.under_way.lock().unwrap();
+            under_way.0 += 1;
+            under_way.1 = under_way.1.max(under_way.0);
+        }
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        self.under_way.lock().unwrap().0 -= 1;
     }
 
     /// Logs the request; whether it takes effect, and what it answers.
@@ -146,9 +174,7 @@ impl ChunkStore for MemoryStore {
 
     async fn put(&self, _: &RequestContext, _: &str, name: &str, body: Bytes, md5: [u8; 16]) -> Result<()> {
         assert_eq!(md5, <[u8; 16]>::from(Md5::digest(&body)), "the md5 of {name} is that of the body");
-        if !self.put_takes.is_zero() {
-            tokio::time::sleep(self.put_takes).await;
-        }
+        self.take_time(name, self.put_takes).await;
         let (takes_effect, answer) = self.request("put", name);
         if takes_effect {
             self.set(name, body);
@@ -157,6 +183,7 @@ impl ChunkStore for MemoryStore {
     }
 
     async fn get(&self, _: &RequestContext, _: &str, name: &str) -> Result<Bytes> {
+        self.take_time(name, Duration::ZERO).await;
         self.request("get", name).1?;
         let found = self.objects.lock().unwrap().get(name).cloned();
         found.ok_or_else(|| Error::new(Kind::NotFound, format!("object {name}")))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clinker_model::fault::{Cut, Matching, Side, Slow, Status};
 use clinker_model::{Fault, FaultId};
+use tokio::time::Instant;
 
 #[derive(Default)]
 pub(crate) struct FaultTable {
@@ -21,6 +22,8 @@ struct Active {
     seen: u64,
     /// Bytes stored since the start.
     stored: u64,
+    /// The second that began last, and the requests that were let through in it.
+    second: Option<(Instant, u64)>,
 }
 
 /// What the active faults do to one request.
@@ -49,7 +52,7 @@ impl FaultTable {
         {
             return Err(format!("apply fault `status`: code {} is not an HTTP status from 200 to 599", status.code));
         }
-        self.lock().insert(id, Active { fault: fault.clone(), seen: 0, stored: 0 });
+        self.lock().insert(id, Active { fault: fault.clone(), seen: 0, stored: 0, second: None });
         Ok(())
     }
 
@@ -62,10 +65,12 @@ impl FaultTable {
     pub fn on_request(&self, class: &str, targets: &[&str]) -> Decision {
         let mut decision = Decision::default();
         for (&id, active) in self.lock().iter_mut() {
-            let Active { fault, seen, .. } = active;
+            let Active { fault, seen, second, .. } = active;
             match fault {
                 Fault::Silent(_) => decision.silent = decision.silent.or(Some(id)),
-                Fault::Status(status) if hits(&status.requests, seen, class, targets) => {
+                Fault::Status(status)
+                    if hits(&status.requests, seen, class, targets) && beyond(status.beyond_per_second, second) =>
+                {
                     decision.status.get_or_insert((id, status.clone()));
                 }
                 Fault::Cut(cut) if hits(&cut.requests, seen, class, targets) => decision.cut(id, cut),
@@ -137,6 +142,15 @@ fn hits(matching: &Matching, seen: &mut u64, class: &str, targets: &[&str]) -> b
     *seen >= nth && (matching.times == 0 || *seen - nth < matching.times)
 }
 
+/// Whether this request is one too many of its second; the first of them starts the second.
+fn beyond(per_second: u64, second: &mut Option<(Instant, u64)>) -> bool {
+    let now = Instant::now();
+    let this_second = second.filter(|(began, _)| now < *began + Duration::from_secs(1));
+    let (began, let_through) = this_second.unwrap_or((now, 0));
+    *second = Some((began, (let_through + 1).min(per_second)));
+    let_through >= per_second
+}
+
 #[cfg(test)]
 mod tests {
     use clinker_model::Span;
@@ -160,6 +174,20 @@ mod tests {
         check("put", "", 2, 0, &four, &[false, false, true, true]);
         check("PUT", "/a", 1, 2, &four, &[true, false, false, true]);
         check("LIST", "", 1, 0, &four, &[false; 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_lets_so_many_through_in_each_second() {
+        let table = FaultTable::default();
+        let (host, requests) = ("swift".to_owned(), Matching { method: "PUT".to_owned(), ..Matching::default() });
+        let status = Status { host, code: 503, retry_after: None, beyond_per_second: 2, requests };
+        table.begin(0, &Fault::Status(status)).unwrap();
+        let refused = |method| table.on_request(method, &["/"]).status.is_some();
+        assert_eq!(["PUT", "GET", "PUT", "PUT", "PUT"].map(refused), [false, false, false, true, true]);
+        tokio::time::advance(Duration::from_millis(999)).await;
+        assert!(refused("PUT"));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(["PUT", "PUT", "PUT"].map(refused), [false, false, true]);
     }
 
     #[test]
@@ -207,7 +235,13 @@ mod tests {
     fn a_status_that_is_none_is_refused_by_name() {
         let host = HostTarget { host: "swift".into() };
         let table = FaultTable::default();
-        let status = Status { host: host.host.clone(), code: 99, retry_after: None, requests: Matching::default() };
+        let status = Status {
+            host: host.host.clone(),
+            code: 99,
+            retry_after: None,
+            beyond_per_second: 0,
+            requests: Matching::default(),
+        };
         let error = table.begin(0, &Fault::Status(status)).unwrap_err();
         assert!(error.contains("code 99"), "{error}");
         assert_eq!(table.begin(1, &Fault::Silent(host)), Ok(()));

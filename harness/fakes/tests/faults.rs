@@ -146,7 +146,13 @@ async fn a_silent_server_never_answers() {
 #[tokio::test(start_paused = true)]
 async fn a_status_hits_the_requests_asked_for_and_no_others() {
     let b = bench().await;
-    let status = Status { host: "store".into(), code: 503, retry_after: Some(7), requests: matching("PUT", 2, 1) };
+    let status = Status {
+        host: "store".into(),
+        code: 503,
+        retry_after: Some(7),
+        beyond_per_second: 0,
+        requests: matching("PUT", 2, 1),
+    };
     b.swift.begin(0, &Fault::Status(status)).unwrap();
     assert_eq!(b.put("b1-1", b"x").await, 201);
     let reply = b.ask("PUT", &format!("{C}/b1-2"), b"x").await.unwrap();
@@ -161,7 +167,13 @@ async fn list_means_containers_and_get_means_objects() {
     let b = bench().await;
     b.put("b1-1", b"x").await;
     for (id, method, code) in [(0, "LIST", 500), (1, "GET", 502)] {
-        let status = Status { host: "store".into(), code, retry_after: None, requests: matching(method, 1, 0) };
+        let status = Status {
+            host: "store".into(),
+            code,
+            retry_after: None,
+            beyond_per_second: 0,
+            requests: matching(method, 1, 0),
+        };
         b.swift.begin(id, &Fault::Status(status)).unwrap();
     }
     assert_eq!(b.authenticate().await.status, 200);

@@ -254,7 +254,13 @@ async fn a_silent_server_never_answers() {
 #[tokio::test(start_paused = true)]
 async fn a_status_hits_the_requests_asked_for_and_has_a_document() {
     let b = bench().await;
-    let status = Status { host: "store".into(), code: 503, retry_after: Some(7), requests: matching("LIST", 1, 1) };
+    let status = Status {
+        host: "store".into(),
+        code: 503,
+        retry_after: Some(7),
+        beyond_per_second: 0,
+        requests: matching("LIST", 1, 1),
+    };
     b.s3.begin(0, &Fault::Status(status)).unwrap();
     assert_eq!(b.put("b1-1", b"x").await, 200);
     assert_eq!(b.get("b1-1").await.status, 200);

@@ -121,6 +121,9 @@ pub struct Status {
     /// Value of a `Retry-After` header, in seconds.
     #[serde(default)]
     pub retry_after: Option<u64>,
+    /// Of the matching requests only those beyond so many in a second, as a store with a rate limit does; 0 = all.
+    #[serde(default)]
+    pub beyond_per_second: u64,
     #[serde(default)]
     pub requests: Matching,
 }

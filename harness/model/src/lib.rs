@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod fault;
 pub mod history;
 pub mod journal;
+pub mod latency;
 pub mod plan;
 pub mod record;
 pub mod scenario;

@@ -1,6 +1,7 @@
 //! Units as scenario files write them: `"1m30s"` for times, `"64KiB"` for sizes.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -89,9 +90,14 @@ macro_rules! text_serde {
     ($type:ty, $expected:literal) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                <$type>::parse(&text)
-                    .ok_or_else(|| serde::de::Error::custom(format!(concat!("\"{}\" is not ", $expected), text)))
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+        impl FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                <$type>::parse(text).ok_or_else(|| format!(concat!("\"{}\" is not ", $expected), text))
             }
         }
         impl Serialize for $type {

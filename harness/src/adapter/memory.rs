@@ -84,13 +84,15 @@ mod tests {
         let memory = tempfile::tempdir().expect("a folder");
         let path = |name: &str| memory.path().join(name);
         let lock = made(&path("clinker-devices-1")).expect("a folder");
-        drop(made(&path("clinker-devices-2")).expect("a folder"));
+        // Unlocked, not closed: a child that another test has just forked holds the file until it runs its program.
+        let unlock = |lock: File| lock.unlock().expect("it is locked");
+        unlock(made(&path("clinker-devices-2")).expect("a folder"));
         std::fs::write(path("clinker-devices-2").join("device-0.img"), "bytes").expect("a file");
         std::fs::create_dir(path("somebody-elses")).expect("a folder");
         sweep(memory.path());
         let left = ["clinker-devices-1", "clinker-devices-2", "somebody-elses"].map(|name| path(name).exists());
         assert_eq!(left, [true, false, true]);
-        drop(lock);
+        unlock(lock);
         sweep(memory.path());
         assert!(!path("clinker-devices-1").exists());
     }

@@ -1,6 +1,7 @@
 //! The program: commands, exit codes, and what is printed where.
 
 mod adapter;
+mod bench;
 mod check;
 mod conform;
 mod diff;
@@ -31,6 +32,7 @@ pub enum Exit {
     Usage = 2,
     GoldenDiffers = 3,
     NothingRan = 4,
+    BaselineMoved = 5,
     ExpectationsStale = 6,
     Internal = 70,
 }
@@ -45,7 +47,7 @@ Start here:
 
 Exit codes:
   0 all as expected    1 a check failed       2 usage or file error    3 golden differs
-  4 nothing ran        6 expectations stale   70 internal error or nondeterminism
+  4 nothing ran        5 baseline moved        6 expectations stale   70 internal error or nondeterminism
 
 Every run leaves plan.toml, history.jsonl, result.json, junit.xml and index.html in
 target/clinker/<scenario>@<driver>-<seed>; a failure prints the command that repeats it as its last line.";
@@ -73,6 +75,8 @@ enum Command {
     Conform(conform::Conform),
     /// Check or rewrite a file of known failures.
     Expectations(expectations::Command),
+    /// Measure in virtual time.
+    Bench(bench::Bench),
     /// List scenarios, drivers, checks, or the cases of the conformance profile.
     List(list::List),
     /// Judge a recorded history again.
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(folder),
         Command::Conform(command) => command.execute(folder),
         Command::Expectations(command) => command.execute(),
+        Command::Bench(command) => command.execute(),
         Command::List(command) => command.execute(folder),
         Command::Check(command) => command.execute(),
         Command::Replay(command) => command.execute(folder),

@@ -148,6 +148,8 @@ impl Preset {
         options.insert(self.chunk_option.to_owned(), chunk.to_string());
         options.insert(self.block_option.to_owned(), block.to_string());
         options.insert("periodic_fuzzy_delay".to_owned(), "0".to_owned());
+        // As Cinder does: a fault then meets the same request with every driver. Scenarios of transfers say otherwise.
+        options.insert("backup_max_inflight_chunks".to_owned(), "1".to_owned());
         let broker = format!("rabbit://{BROKER_USER}:{BROKER_PASSWORD}@{BROKER_HOST}:{BROKER_PORT}//");
         options.insert("transport_url".to_owned(), broker);
         options

@@ -146,6 +146,13 @@ engine_bug!(
 );
 
 engine_bug!(
+    sent_counts_as_stored,
+    fn chunk_is_done(&self, _objects_left: usize) -> bool {
+        true
+    }
+);
+
+engine_bug!(
     metadata_before_chunks,
     fn metadata_at(&self) -> MetadataAt {
         MetadataAt::BeforeChunks

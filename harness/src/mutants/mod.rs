@@ -208,6 +208,14 @@ static MUTANTS: &[Mutant] = &[
         plant: decisions::percentage_by_chunk_count,
     },
     Mutant {
+        name: "sent-counts-as-stored",
+        about: "progress tells of chunks that are on their way as if they were stored",
+        scenario: "transfers/long-link",
+        driver: "swift",
+        checker: "progress",
+        plant: decisions::sent_counts_as_stored,
+    },
+    Mutant {
         name: "metadata-before-chunks",
         about: "the metadata object is written before the data it vouches for",
         scenario: "create/count-progress",

@@ -72,7 +72,16 @@ async fn disturbed(lines: &mut Vec<String>, driver: &dyn BackupDriver, server: &
     let cut = |side, requests| Fault::Cut(Cut { host: host(), side, after: ByteSize(1000), requests });
     let get = Matching { path: "00001".into(), ..matching("GET") };
     let faults = [
-        ("one 503", Fault::Status(Status { host: host(), code: 503, retry_after: None, requests: matching("GET") })),
+        (
+            "one 503",
+            Fault::Status(Status {
+                host: host(),
+                code: 503,
+                retry_after: None,
+                beyond_per_second: 0,
+                requests: matching("GET"),
+            }),
+        ),
         ("one answer cut short", cut(Side::Response, get.clone())),
         ("answers cut short", cut(Side::Response, Matching { times: 0, ..get })),
         ("silence", Fault::Silent(HostTarget { host: host() })),
@@ -87,7 +96,13 @@ async fn disturbed(lines: &mut Vec<String>, driver: &dyn BackupDriver, server: &
     }
     // A put that breaks off, and one that the server refuses for want of space.
     let put = Matching { path: "-00003".into(), ..matching("PUT") };
-    let full = Status { host: host(), code: 507, retry_after: None, requests: Matching { times: 0, ..put.clone() } };
+    let full = Status {
+        host: host(),
+        code: 507,
+        retry_after: None,
+        beyond_per_second: 0,
+        requests: Matching { times: 0, ..put.clone() },
+    };
     for (id, (name, fault)) in
         [("one put cut short", cut(Side::Request, put)), ("507", Fault::Status(full))].into_iter().enumerate()
     {

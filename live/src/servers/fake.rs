@@ -31,7 +31,7 @@ impl Journal for NoJournal {
 }
 
 enum Kind {
-    Swift(Arc<SwiftFake>, Admin),
+    Swift(Arc<SwiftFake>, Box<Admin>),
     S3(Arc<S3Fake>),
 }
 
@@ -57,7 +57,7 @@ impl FakeServer {
         };
         let journal = Arc::new(NoJournal);
         let fake = SwiftFake::new(config, TokenRegistry::new(journal.clone()), journal);
-        FakeServer::up(env, listener, Kind::Swift(fake, Admin::new(env, port)?)).await
+        FakeServer::up(env, listener, Kind::Swift(fake, Box::new(Admin::new(env, port)?))).await
     }
 
     pub async fn s3(env: &Env) -> Result<FakeServer> {
@@ -131,7 +131,7 @@ impl Server for FakeServer {
             Action::StopObjects => {
                 // All objects of the cases are of volumes; requests for containers are answered.
                 let requests = Matching { path: "/volume_".into(), ..Matching::default() };
-                let status = Status { host: host().host, code: 503, retry_after: None, requests };
+                let status = Status { host: host().host, code: 503, retry_after: None, beyond_per_second: 0, requests };
                 self.begin(NO_OBJECTS, &Fault::Status(status))?;
             }
             Action::ContinueObjects => self.target().end(NO_OBJECTS),

@@ -4,6 +4,7 @@ use clinker_model::conformance::CaseResult;
 use clinker_model::verdict::RunResult;
 use serde_json::Value;
 
+use super::frame::{DARK, STYLE};
 use super::*;
 use crate::testing::{case, cases, failed, passed, subject, timeline};
 
@@ -185,10 +186,9 @@ fn text_can_be_read_in_both_themes() {
             assert!(ratio >= least, "{theme}: {text} on {ground} has {ratio:.2}");
         };
         for ground in ["paper", "surface", "raised"] {
-            for text in ["ink", "soft", "pass", "fail", "ember"] {
+            for text in ["ink", "soft", "pass", "fail", "ember", "c-0", "c-1", "c-2", "c-3", "focus"] {
                 check(text, ground, 4.5);
             }
-            check("focus", ground, 3.0);
         }
         for verdict in ["pass", "fail", "error", "xfail", "skip"] {
             check(verdict, &format!("{verdict}-bg"), 4.5);
@@ -196,7 +196,7 @@ fn text_can_be_read_in_both_themes() {
         for bar in ["t-up", "t-down", "t-init", "t-ok"] {
             check("on-bar", bar, 4.5);
         }
-        for mark in ["t-mark", "t-beat", "t-up", "t-down", "t-ok"] {
+        for mark in ["t-mark", "t-beat", "t-up", "t-down", "t-ok", "slots", "error"] {
             check(mark, "surface", 3.0);
         }
     }

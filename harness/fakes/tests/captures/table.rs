@@ -43,7 +43,13 @@ const fn free(file: &'static str, before: &'static [Step], free: &'static [&'sta
 }
 
 fn unavailable() -> Fault {
-    Fault::Status(Status { host: "swift".into(), code: 503, retry_after: None, requests: Matching::default() })
+    Fault::Status(Status {
+        host: "swift".into(),
+        code: 503,
+        retry_after: None,
+        beyond_per_second: 0,
+        requests: Matching::default(),
+    })
 }
 
 fn forgotten() -> Fault {

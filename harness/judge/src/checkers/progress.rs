@@ -1,4 +1,7 @@
-//! Progress notes of a create: the percent formula, and the one 100.0. Their rhythm is in `timing/notes.rs`.
+//! Progress notes of a create: the percent formula, what is stored by then, and the one 100.0. Their rhythm is in
+//! `timing/notes.rs`.
+
+use std::collections::BTreeMap;
 
 use clinker_model::history::{Entry, History};
 use clinker_model::verdict::Finding;
@@ -9,7 +12,7 @@ use crate::view::{Note, notes, progress_type};
 
 pub const CHECKER: Checker = Checker {
     name: "progress",
-    about: "progress notes tell the share of the volume processed, and 100.0 once at the end",
+    about: "progress notes tell the share of the volume processed and stored, and 100.0 once at the end",
     source: "D5; spec backup-notification; B-NOTE-011, 013, 014",
     check,
 };
@@ -22,6 +25,8 @@ pub(super) struct Create<'h> {
     pub backup_id: &'h str,
     pub host: &'h str,
     pub notes: Vec<Note<'h>>,
+    /// Of the whole volume.
+    pub full: bool,
     /// Moment of the terminal event, and whether it is an end.
     pub terminal: Option<(u64, bool)>,
 }
@@ -33,6 +38,7 @@ fn check(history: &History) -> Finding {
         final_note(&mut tally, &create);
         if let Some(scale) = scale(history, &create) {
             formula(&mut tally, &create, &scale);
+            stored(&mut tally, history, &create, &scale);
         }
     }
     tally.finish()
@@ -48,7 +54,8 @@ pub(super) fn creates<'h>(history: &'h History, tally: &mut Tally) -> Vec<Create
         let open = creates.iter_mut().find(|create| create.backup_id == id && create.terminal.is_none());
         match (part, open) {
             ("start", _) => {
-                creates.push(Create { backup_id: id, host: note.host(), notes: Vec::new(), terminal: None });
+                let (host, full) = (note.host(), note.payload("parent_id").is_null());
+                creates.push(Create { backup_id: id, host, notes: Vec::new(), full, terminal: None });
             }
             ("progress", Some(create)) => create.notes.push(note),
             ("progress", None) => tally.broken(
@@ -159,6 +166,42 @@ fn formula(tally: &mut Tally, create: &Create<'_>, scale: &Scale) {
     }
 }
 
+/// A chunk counts when it and all before it are stored. Of full backups on stores that are reached by HTTP, where chunk and
+/// object have the same number.
+fn stored(tally: &mut Tally, history: &History, create: &Create<'_>, scale: &Scale) {
+    let mut stored_ns: BTreeMap<u64, u64> = BTreeMap::new();
+    for record in &history.records {
+        if let Entry::Request { method, path, status: 200..=299, .. } = &record.entry
+            && method == "PUT"
+            && let Some(number) = object_number(path, create.backup_id)
+        {
+            stored_ns.entry(number).or_insert(record.t_ns);
+        }
+    }
+    let by_chunk = create.full && stored_ns.keys().copied().eq(1..=scale.chunks);
+    if !by_chunk || create.terminal.is_none_or(|(_, ended_well)| !ended_well) {
+        return;
+    }
+    for note in &create.notes {
+        let value = hundredths(note);
+        let told = (1..=scale.chunks).take_while(|chunks| scale.hundredths(*chunks) <= value).last().unwrap_or(0);
+        let late = (1..=told).find(|number| stored_ns.get(number).is_some_and(|stored_ns| *stored_ns > note.t_ns));
+        tally.require(
+            late.is_none(),
+            note.t_ns,
+            "a chunk is processed when it and all before it are stored [D5; B-NOTE-011]",
+            || format!("a share without object {:05} and what follows it", late.unwrap_or(0)),
+            || note.payload("backup_percent").to_string(),
+        );
+    }
+}
+
+/// Of a data object of the backup.
+fn object_number(path: &str, backup_id: &str) -> Option<u64> {
+    let (_, number) = path.split('?').next()?.split_once(backup_id)?.1.rsplit_once('-')?;
+    (number.len() >= 5).then(|| number.parse().ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +259,37 @@ mod tests {
         twice.push((251, 100.0));
         judge("two", create(&twice, "backup.create.end"), "exactly one 100.0");
         judge("detach failed after it", create(&GOOD, "backup.create.error"), "ok");
+    }
+
+    #[test]
+    fn a_chunk_counts_when_it_and_all_before_it_are_stored() {
+        // The first four chunks are told of after 2 s, eight after 130 s, all eleven at 250 s.
+        let check_stored = |case: &str, stored_s: [u64; 11], expected: &str| {
+            let mut puts: Vec<(u64, u64)> = stored_s.into_iter().zip(1..).collect();
+            puts.sort_unstable();
+            let mut notes = GOOD.iter().peekable();
+            let mut script = script().option("backup_object_number_per_notification", "4").device("attach", 1050, "aa");
+            script = script.note("backup.create.start", "creating");
+            for (s, number) in puts {
+                while let Some((note_s, percent)) = notes.next_if(|(note_s, _)| *note_s < s) {
+                    script = script.at(note_s * 1000).progress(*percent);
+                }
+                script = script.at(s * 1000).record("swift", put(number));
+            }
+            script = notes.fold(script, |script, (s, percent)| script.at(s * 1000).progress(*percent));
+            judge(case, script.note("backup.create.end", "available"), expected);
+        };
+        check_stored("in order", [1, 1, 1, 2, 3, 4, 5, 130, 131, 132, 250], "ok");
+        check_stored("out of order", [2, 1, 1, 1, 5, 4, 3, 3, 3, 3, 3], "ok");
+        check_stored("the fourth is late", [1, 1, 1, 3, 3, 3, 3, 3, 3, 3, 3], "a chunk is processed when");
+        check_stored("the first is late", [3, 1, 1, 1, 3, 3, 3, 3, 3, 3, 3], "a chunk is processed when");
+        check_stored("the tail is late", [1, 1, 1, 1, 3, 3, 3, 3, 3, 3, 251], "a chunk is processed when");
+    }
+
+    fn put(number: u64) -> Entry {
+        let id = testing::backup_payload()["backup_id"].as_str().expect("a backup's id").to_owned();
+        let path = format!("/v1/AUTH_test/vb/volume_1/20260101000000/az_nova_backup_{id}-{number:05}");
+        Entry::Request { method: "PUT".to_owned(), path, status: 201, request_bytes: 1, response_bytes: 0 }
     }
 
     #[test]

@@ -200,7 +200,7 @@ impl Bench {
 
     /// Lets requests be answered with an HTTP status; skips where there is no server.
     pub async fn status(&self, which: Which<'_>, code: u16, retry_after: Option<u64>) -> Outcome<Fault> {
-        let status = Status { host: store(), code, retry_after, requests: which.matching() };
+        let status = Status { host: store(), code, retry_after, beyond_per_second: 0, requests: which.matching() };
         self.begin(model::Fault::Status(status)).await
     }
 

@@ -236,7 +236,13 @@ async fn setup_bad_credentials(bench: Bench) -> Outcome {
     refused_as_auth(&bench, "credentials that the server refuses", &bench.options()).await?;
     bench.heal(&wrong).await;
     for code in [401, 403] {
-        let status = Status { host: issuer.to_owned(), code, retry_after: None, requests: Matching::default() };
+        let status = Status {
+            host: issuer.to_owned(),
+            code,
+            retry_after: None,
+            beyond_per_second: 0,
+            requests: Matching::default(),
+        };
         let refusing = bench.begin(Fault::Status(status)).await?;
         refused_as_auth(&bench, &format!("a server that answers {code}"), &bench.options()).await?;
         bench.heal(&refusing).await;

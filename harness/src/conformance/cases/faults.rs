@@ -213,7 +213,13 @@ fn of_server(fault: &str, nth: u64) -> Option<Model> {
     let host = "store".to_owned();
     let requests = |times| Matching { nth, times, ..Matching::default() };
     let status = |code, retry_after, times| {
-        Some(Model::Status(Status { host: "store".to_owned(), code, retry_after, requests: requests(times) }))
+        Some(Model::Status(Status {
+            host: "store".to_owned(),
+            code,
+            retry_after,
+            beyond_per_second: 0,
+            requests: requests(times),
+        }))
     };
     match fault {
         "500" => status(500, None, 1),

@@ -171,6 +171,7 @@ async fn bucket_rules(bench: Bench) -> Outcome {
                 host: "store".to_owned(),
                 code: status,
                 retry_after: None,
+                beyond_per_second: 0,
                 requests: clinker_model::fault::Matching { method: "HEAD".to_owned(), ..Default::default() },
             }))
             .await?;

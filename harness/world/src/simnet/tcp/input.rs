@@ -11,8 +11,11 @@ impl Kernel {
     pub(super) fn arrive(&mut self, conn: ConnId, to: Side, packet: Packet) {
         let Some(known) = self.conns.get(&conn) else { return };
         let Some((from, here)) = way(known, to) else { return };
-        if self.dark.contains(&here) || self.paths.is_blocked(from, here) {
+        if self.dark.contains(&here) {
             return;
+        }
+        if self.paths.is_blocked(from, here) {
+            return self.swallowed((from, here));
         }
         if let Packet::Syn = packet {
             return self.arrive_syn(conn, from, here);

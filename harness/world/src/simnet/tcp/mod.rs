@@ -225,7 +225,9 @@ impl Kernel {
             Packet::Data { bytes, .. } => Freight::Data(bytes.len() as u64),
             Packet::Ack { .. } | Packet::Probe | Packet::Rst => Freight::Control,
         };
-        let Some(mut at_ns) = self.paths.send(here, there, freight, self.now_ns) else { return };
+        let Some(mut at_ns) = self.paths.send(here, there, freight, self.now_ns) else {
+            return self.swallowed((here, there));
+        };
         if let Packet::Data { .. } | Packet::Rst = packet
             && let Some(end) = self.end(conn, from)
         {
@@ -233,6 +235,12 @@ impl Kernel {
             end.out.last_arrival_ns = at_ns;
         }
         self.queue.push(at_ns, Event::Packet { conn, to: 1 - from, packet });
+    }
+
+    /// A path that is blocked has swallowed a packet: a bite of every hold that blocks it.
+    fn swallowed(&self, (from, to): (HostId, HostId)) {
+        let (from, to) = (self.paths.name(from), self.paths.name(to));
+        self.fabric.links().bite_holds(from, to, "a packet to");
     }
 
     /// Sends what the window allows and sees to the timer.

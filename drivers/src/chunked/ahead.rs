@@ -1,0 +1,119 @@
+//! The objects of a plan in its order, fetched, unpacked and verified ahead of the one that is being written.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
+
+use bytes::Bytes;
+use clinker_env::Work;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use tokio::time::Instant;
+
+use super::ChunkedDriver;
+use super::compress::Algorithm;
+use super::flight::BUDGET;
+use super::plan::{Plan, Planned};
+use super::verify::Verifier;
+use super::window::{Begun, Window};
+use crate::{Error, Kind, RequestContext, RestoreControl, Result};
+
+/// What a fetch needs.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub driver: &'a ChunkedDriver,
+    pub context: &'a RequestContext,
+    pub control: &'a dyn RestoreControl,
+    pub plan: &'a Plan,
+    pub verifier: &'a Verifier<'a>,
+}
+
+pub(super) struct Ahead<'a> {
+    source: Source<'a>,
+    window: Window,
+    fetching: FuturesOrdered<BoxFuture<'a, Fetched>>,
+    fetched: VecDeque<Fetched>,
+    /// Objects whose fetch has begun, and those that were taken.
+    begun: usize,
+    taken: usize,
+    /// Bytes of those between.
+    held: u64,
+}
+
+struct Fetched {
+    begun: Begun,
+    result: Result<Bytes>,
+}
+
+impl<'a> Ahead<'a> {
+    pub fn new(source: Source<'a>) -> Ahead<'a> {
+        let window = Window::new(source.driver.settings.inflight_max, Instant::now());
+        let (fetching, fetched) = (FuturesOrdered::new(), VecDeque::new());
+        Ahead { source, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
+    }
+
+    /// The next object's data; none after the last. To be written before the next is asked for.
+    pub async fn next(&mut self) -> Result<Option<(&'a Planned, Bytes)>> {
+        self.begin();
+        if self.fetched.is_empty()
+            && let Some(fetched) = self.fetching.next().await
+        {
+            self.take_in(fetched);
+        }
+        let Some(fetched) = self.fetched.pop_front() else { return Ok(None) };
+        let planned = &self.source.plan.objects[self.taken];
+        self.taken += 1;
+        self.held -= planned.object.length;
+        fetched.result.map(|data| Some((planned, data)))
+    }
+
+    /// Goes on fetching until `work` is done.
+    pub async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            if !self.window.is_one() {
+                self.begin();
+            }
+            tokio::select! {
+                biased;
+                done = work.as_mut() => return done,
+                Some(fetched) = self.fetching.next() => self.take_in(fetched),
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        while let Some(planned) = self.source.plan.objects.get(self.begun)
+            && self.window.admits()
+            && (self.held == 0 || self.held + planned.object.length <= BUDGET)
+        {
+            let (source, index) = (self.source, self.begun);
+            let begun = self.window.begin(planned.object.length, Instant::now());
+            self.begun += 1;
+            self.held += planned.object.length;
+            self.fetching.push_back(Box::pin(async move { Fetched { begun, result: source.fetch(index).await } }));
+        }
+    }
+
+    fn take_in(&mut self, fetched: Fetched) {
+        self.window.answered(fetched.begun, Instant::now());
+        self.fetched.push_back(fetched);
+    }
+}
+
+impl Source<'_> {
+    async fn fetch(&self, index: usize) -> Result<Bytes> {
+        self.control.check_cancelled().await?;
+        let Planned { container, object, algorithm } = &self.plan.objects[index];
+        let (algorithm, length) = (*algorithm, object.length);
+        let stored = self.driver.store.get(self.context, container, &object.name).await?;
+        let data = if algorithm == Algorithm::None {
+            algorithm.unpack(stored, length)
+        } else {
+            self.driver.env.compute(Work::Other, length, move || algorithm.unpack(stored, length)).await
+        };
+        let data = data.map_err(|wrong| Error::new(Kind::Integrity, format!("object {} {wrong}", object.name)))?;
+        self.verifier.check_object(index, &data).await?;
+        Ok(data)
+    }
+}

@@ -1,0 +1,211 @@
+//! A volume's chunks under way: cut ahead, put side by side, and counted in order.
+//!
+//! Objects get their names when they are cut, so that names do not depend on answers. A chunk counts as done when it and
+//! all before it are stored: the progress notes are the same however many puts are on their way. The first failure ends
+//! it; what is on its way then is waited for by [`Puts::settle`], since a put that is let go of may still be stored.
+
+use std::collections::VecDeque;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
+use tokio::time::Instant;
+
+use super::backup::{Job, Stored};
+use super::cut::{Chunk, Cut};
+use super::format::{self, DataObject};
+use super::progress::Progress;
+use super::window::{Begun, Window};
+use crate::{BackupControl, Device, Result};
+
+/// Bytes of the volume in memory at most, but for one object, which may always be.
+pub const BUDGET: u64 = 256 << 20;
+/// Chunks that are cut before they can be put: so many, or so many bytes of them.
+const AHEAD_CHUNKS: usize = 4;
+const AHEAD: u64 = 32 << 20;
+
+/// The puts on their way.
+#[derive(Default)]
+pub(super) struct Puts<'a>(FuturesUnordered<BoxFuture<'a, Answered>>);
+
+impl Puts<'_> {
+    /// Waits until nothing is on its way any more, whatever becomes of it.
+    pub async fn settle(mut self) {
+        while self.0.next().await.is_some() {}
+    }
+}
+
+struct Answered {
+    begun: Begun,
+    /// Counted from the first chunk of the volume.
+    chunk: usize,
+    /// Memory that is free again.
+    held: u64,
+    result: Result<()>,
+}
+
+/// An object that waits for its turn.
+struct Ready {
+    chunk: usize,
+    name: String,
+    cut: Cut,
+}
+
+/// A chunk that is not counted yet.
+struct Uncounted {
+    /// Where it ends in the volume.
+    end: u64,
+    /// Objects of it that are not stored.
+    left: usize,
+}
+
+pub(super) struct Flight<'a, 's> {
+    job: &'a Job<'a>,
+    device: &'a dyn Device,
+    control: &'a dyn BackupControl,
+    progress: &'s mut Progress,
+    stored: &'s mut Stored,
+    window: Window,
+    cutting: FuturesOrdered<BoxFuture<'a, Result<(u64, Chunk)>>>,
+    ready: VecDeque<Ready>,
+    uncounted: VecDeque<Uncounted>,
+    /// Chunks that are counted, and where the last of them ends.
+    counted: usize,
+    counted_to: u64,
+    /// Up to where the volume is cut or being cut.
+    offset: u64,
+    /// Bytes in memory.
+    held: u64,
+    /// Those of them whose put has not begun.
+    ahead: u64,
+}
+
+impl<'a, 's> Flight<'a, 's> {
+    pub fn new(
+        job: &'a Job<'a>,
+        device: &'a dyn Device,
+        control: &'a dyn BackupControl,
+        progress: &'s mut Progress,
+        stored: &'s mut Stored,
+    ) -> Flight<'a, 's> {
+        Flight {
+            job,
+            device,
+            control,
+            progress,
+            stored,
+            window: Window::new(job.driver.settings.inflight_max, Instant::now()),
+            cutting: FuturesOrdered::new(),
+            ready: VecDeque::new(),
+            uncounted: VecDeque::new(),
+            counted: 0,
+            counted_to: 0,
+            offset: 0,
+            held: 0,
+            ahead: 0,
+        }
+    }
+
+    /// Stores the whole volume. After an error, `puts` has what is still on its way.
+    pub async fn run(&mut self, puts: &mut Puts<'a>) -> Result<()> {
+        loop {
+            self.put_ready(puts);
+            self.count().await?;
+            while self.may_cut(puts) {
+                self.cut_next().await?;
+            }
+            tokio::select! {
+                biased;
+                Some(answered) = puts.0.next() => self.answered(answered)?,
+                Some(cut) = self.cutting.next() => self.take_in(cut?),
+                else => return Ok(()),
+            }
+        }
+    }
+
+    fn may_cut(&self, puts: &Puts<'_>) -> bool {
+        let len = self.next_len();
+        if len == 0 {
+            return false;
+        }
+        if self.window.is_one() {
+            return puts.0.is_empty() && self.uncounted.is_empty() && self.cutting.is_empty();
+        }
+        let waiting = self.cutting.len() + self.ready.len();
+        let fits = self.held == 0 || self.held + len <= BUDGET;
+        fits && (waiting < AHEAD_CHUNKS || self.ahead + len <= AHEAD)
+    }
+
+    /// Bytes of the next chunk; 0 at the end of the volume.
+    fn next_len(&self) -> u64 {
+        self.job.cutter.chunk.min(self.device.len() - self.offset)
+    }
+
+    async fn cut_next(&mut self) -> Result<()> {
+        self.progress.check().await?;
+        let (offset, len) = (self.offset, self.next_len());
+        self.offset += len;
+        self.held += len;
+        self.ahead += len;
+        let (control, device, cutter) = (self.control, self.device, &self.job.cutter);
+        self.cutting.push_back(Box::pin(async move {
+            control.check_cancelled().await?;
+            let data = device.read_at(offset, len as usize).await?;
+            Ok((len, cutter.cut(offset, len, data).await?))
+        }));
+        Ok(())
+    }
+
+    fn take_in(&mut self, (len, chunk): (u64, Chunk)) {
+        let number = self.counted + self.uncounted.len();
+        let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
+        self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
+        self.stored.hashes.extend(chunk.sha256s);
+        self.held -= len;
+        self.ahead -= len;
+        for cut in chunk.objects {
+            self.held += cut.held;
+            self.ahead += cut.held;
+            let name = format::object_name(&self.job.prefix, self.stored.objects.len() as u64 + 1);
+            let Cut { offset, length, md5, .. } = cut;
+            let compression = cut.compression.clone();
+            self.stored.objects.push(DataObject { name: name.clone(), offset, length, compression, md5 });
+            self.ready.push_back(Ready { chunk: number, name, cut });
+        }
+    }
+
+    fn put_ready(&mut self, puts: &mut Puts<'a>) {
+        while self.window.admits()
+            && let Some(Ready { chunk, name, cut }) = self.ready.pop_front()
+        {
+            self.ahead -= cut.held;
+            let (job, begun) = (self.job, self.window.begin(cut.body.len() as u64, Instant::now()));
+            // Its name first: a put that fails may have stored the object all the same.
+            self.stored.names.push(name.clone());
+            puts.0.push(Box::pin(async move {
+                let result = job.put(&name, cut.body, cut.body_md5).await;
+                Answered { begun, chunk, held: cut.held, result }
+            }));
+        }
+    }
+
+    fn answered(&mut self, answered: Answered) -> Result<()> {
+        answered.result?;
+        self.window.answered(answered.begun, Instant::now());
+        self.held -= answered.held;
+        let uncounted = answered.chunk.checked_sub(self.counted).and_then(|at| self.uncounted.get_mut(at));
+        if let Some(chunk) = uncounted {
+            chunk.left -= 1;
+        }
+        Ok(())
+    }
+
+    async fn count(&mut self) -> Result<()> {
+        let decisions = &self.job.driver.decisions;
+        while let Some(chunk) = self.uncounted.pop_front_if(|chunk| decisions.chunk_is_done(chunk.left)) {
+            self.counted += 1;
+            self.counted_to = chunk.end;
+            self.progress.chunk_done(chunk.end).await?;
+        }
+        Ok(())
+    }
+}
