@@ -67,6 +67,7 @@ fn changes(old: &Measured, new: &Measured) -> Vec<String> {
             ("stalls.link_milli", Some(measured.stalls.link_milli)),
             ("stalls.slots_milli", Some(measured.stalls.slots_milli)),
             ("stalls.cpu_milli", Some(measured.stalls.cpu_milli)),
+            ("stalls.read_milli", Some(measured.stalls.read_milli)),
         ]
     };
     let text = |number: Option<u64>| number.map_or("none".to_owned(), |number| number.to_string());

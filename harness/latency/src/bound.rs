@@ -3,11 +3,13 @@
 //! With `n` objects of at most `s` bytes, `S` in all; `B` the rate of the link, `r` its round trip, `p` the store's service
 //! time, `W` a connection's window; `t` what one connection takes to send an object, which is `s ÷ B` if `W ≥ B × r`, else a
 //! round trip for every whole window before the last bytes, and those ÷ `B`; `q = t + r + p` what one request takes alone, `c`
-//! requests at once, `m` chunks with `h` of computing each on `k` cores:
+//! requests at once, `V` bytes of the volume, which are read at the rate `R` and hashed at the rate `H` by each of `k` cores, `h` what that
+//! takes for a chunk:
 //!
 //! ```text
-//! T* = head + max( max(s ÷ B, r₁) + (S − s) ÷ B + r + p + h,  ⌈n ÷ c⌉ × q + r₂ + h,  m × h ÷ k + q ) + tail
-//! T₁ = head + m × h + n × (t + r + p) + tail
+//! T* = head + max( h + max(s ÷ B, r₁) + (S − s) ÷ B + r + p,  h + ⌈n ÷ c⌉ × q + r₂,
+//!                V ÷ H ÷ k + q,  V ÷ R + q ) + tail
+//! T₁ = head + V ÷ R + V ÷ H + n × (t + r + p) + tail
 //! ```
 //!
 //! A connection takes a round trip to open, and the head leaves one. Until a second is there the link carries one object:
@@ -45,13 +47,13 @@ pub fn bound(cell: &Cell, requests: &[Request], chunks_per_note: u64) -> Bound {
     // A connection and the authentication; then what must be known before the first object.
     let head_ns = terms.trip + terms.alone(0) + alone(&head);
     let tail_ns = alone(&tail);
-    let chunks = u128::from(cell.volume.div_ceil(cell.chunk));
-    let least = head_ns + terms.least(&data, chunks) + tail_ns;
+    let least = head_ns + terms.least(&data, cell.volume) + tail_ns;
     let objects: u128 = data.iter().map(|bytes| terms.alone(*bytes)).sum();
-    let in_turn = head_ns + chunks * terms.computing + objects + tail_ns;
-    let counted = u128::from(chunks_per_note).min(chunks);
-    let noted = (chunks > u128::from(chunks_per_note) && cell.operation == Operation::Full)
-        .then(|| head_ns + terms.least(&data[..data.len().min(counted as usize)], counted));
+    let in_turn = head_ns + terms.reading(cell.volume) + terms.computing(cell.volume) + objects + tail_ns;
+    let noted = (cell.volume > chunks_per_note * cell.chunk && cell.operation == Operation::Full).then(|| {
+        let counted = data.len().min(chunks_per_note as usize);
+        head_ns + terms.least(&data[..counted], chunks_per_note * cell.chunk)
+    });
     let whole = |ns: u128| u64::try_from(ns).unwrap_or(u64::MAX);
     Bound { least_ns: whole(least), in_turn_ns: whole(in_turn), first_note_ns: noted.map(whole) }
 }
@@ -64,24 +66,29 @@ struct Terms {
     trip: u128,
     service: u128,
     at_once: u64,
-    /// Of one chunk.
-    computing: u128,
+    chunk: u64,
+    /// Bytes per second of one core and of the disk; none if they are without end, or not of this operation.
+    hash_rate: Option<u128>,
     cores: u128,
+    read_rate: Option<u128>,
 }
 
 impl Terms {
     fn new(cell: &Cell) -> Terms {
         let (rate, trip) = (u128::from(cell.bandwidth), u128::from(cell.rtt_us) * 1000);
         let window = u128::from(cell.window);
-        let hashing = (u128::from(cell.chunk) * 1_000_000_000).checked_div(u128::from(cell.hash_rate)).unwrap_or(0);
+        let in_backups =
+            |rate: u64| Some(u128::from(rate)).filter(|rate| *rate > 0 && cell.operation != Operation::Restore);
         Terms {
             rate,
             window: Some(window).filter(|window| window * 1_000_000_000 < rate * trip),
             trip,
             service: u128::from(cell.service_us) * 1000,
             at_once: cell.at_once,
-            computing: if cell.operation == Operation::Restore { 0 } else { hashing },
+            chunk: cell.chunk,
+            hash_rate: in_backups(cell.hash_rate),
             cores: u128::from(cell.cores),
+            read_rate: in_backups(cell.read_rate),
         }
     }
 
@@ -93,20 +100,32 @@ impl Terms {
         waits * self.trip + last * 1_000_000_000 / self.rate + self.trip + self.service
     }
 
-    fn least(&self, objects: &[u64], chunks: u128) -> u128 {
+    /// What one core computes of so many bytes of the volume.
+    fn computing(&self, bytes: u64) -> u128 {
+        self.hash_rate.map_or(0, |rate| u128::from(bytes) * 1_000_000_000 / rate)
+    }
+
+    fn reading(&self, bytes: u64) -> u128 {
+        self.read_rate.map_or(0, |rate| u128::from(bytes) * 1_000_000_000 / rate)
+    }
+
+    /// For these objects of so many bytes of the volume.
+    fn least(&self, objects: &[u64], bytes: u64) -> u128 {
+        let (reading, computing) = (self.reading(bytes), self.computing(bytes) / self.cores);
         let (total, largest) = (objects.iter().sum::<u64>(), objects.iter().copied().max().unwrap_or(0));
         if objects.is_empty() {
-            return chunks * self.computing / self.cores;
+            return reading.max(computing);
         }
         let slots = u128::from(self.at_once.min(BUDGET / largest.max(1)).max(1));
         let carrying = |bytes: u64| u128::from(bytes) * 1_000_000_000 / self.rate;
         // One connection is left of the head; until a second is open it carries one object and then nothing.
         let first = if slots > 1 && objects.len() > 1 { self.trip.max(carrying(largest)) } else { carrying(largest) };
-        let by_link = first + carrying(total - largest) + self.trip + self.service + self.computing;
-        let by_requests = self.by_requests(objects, slots) + self.computing;
-        let last = objects.last().copied().unwrap_or(0);
-        let by_cores = chunks * self.computing / self.cores + self.alone(last);
-        by_link.max(by_requests).max(by_cores)
+        // Before the first object a chunk is read and hashed, and after the last chunk its object is sent.
+        let cut = self.reading(self.chunk.min(bytes)) + self.computing(self.chunk.min(bytes));
+        let by_link = cut + first + carrying(total - largest) + self.trip + self.service;
+        let by_requests = cut + self.by_requests(objects, slots);
+        let sent = self.alone(objects.last().copied().unwrap_or(0));
+        by_link.max(by_requests).max(computing.max(reading) + sent)
     }
 
     /// One of the slots has so many requests as the rounds are, and at best the smallest; all slots but one open a connection.

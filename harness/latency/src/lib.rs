@@ -7,10 +7,10 @@
 
 pub mod bound;
 pub mod content;
-mod cpu;
 pub mod link;
 pub mod measure;
 mod stalls;
+mod stations;
 pub mod store;
 pub mod sweep;
 

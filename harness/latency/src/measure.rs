@@ -18,9 +18,9 @@ use tokio::time::Instant;
 
 use crate::bound::bound;
 use crate::content::{Content, Described, Volume};
-use crate::cpu::Cores;
 use crate::link::{Direction, Link};
 use crate::stalls::Activity;
+use crate::stations::{Read, Stations};
 use crate::store::{ModelStore, Request};
 
 /// Chunks per progress note: Cinder's default.
@@ -135,7 +135,9 @@ async fn play(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
     };
     let link = Link::new(cell, start);
     store.go_behind(link.clone());
-    let cores = Arc::new(Cores::new(cell.cores, cell.hash_rate, start));
+    let cores = Arc::new(Stations::new(cell.cores, cell.hash_rate, start));
+    let disk = Stations::new(1, cell.read_rate, start);
+    let (read_before, read_after) = (Read { volume: before, disk: &disk }, Read { volume: after, disk: &disk });
     let driver = driver(cell, subject, &store, &cores);
     let control = Arc::new(Notes { start, notes: Mutex::default() });
     let context = RequestContext::admin();
@@ -147,9 +149,9 @@ async fn play(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
             }
             (Operation::Incremental, Some(parent)) => {
                 let row = Backup { parent_id: Some(parent.id.clone()), ..row("increment") };
-                driver.backup(&context, &row, Some(parent), after, control.clone()).await.map(drop)
+                driver.backup(&context, &row, Some(parent), &read_after, control.clone()).await.map(drop)
             }
-            _ => driver.backup(&context, &row("full"), None, before, control.clone()).await.map(drop),
+            _ => driver.backup(&context, &row("full"), None, &read_before, control.clone()).await.map(drop),
         }
     };
     tokio::select! {
@@ -165,6 +167,7 @@ async fn play(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
         link: &link.busy(way),
         requests: &requests.iter().map(|request| (request.begun_ns, request.answered_ns)).collect::<Vec<_>>(),
         cores: &cores.busy(),
+        disk: &disk.busy(),
         slots: cell.at_once.min(BUDGET / cell.chunk).max(1),
         duration_ns,
     }
@@ -182,7 +185,7 @@ async fn parent(cell: &Cell, subject: &Subject<'_>, store: &Arc<ModelStore>) -> 
         *store.objects() = objects;
     } else {
         let start = Instant::now();
-        let driver = driver(cell, subject, store, &Arc::new(Cores::new(cell.cores, 0, start)));
+        let driver = driver(cell, subject, store, &Arc::new(Stations::new(cell.cores, 0, start)));
         let control = Arc::new(Notes { start, notes: Mutex::default() });
         driver.backup(&RequestContext::admin(), &row, None, subject.before, control).await?;
         if let Some(mut parents) = parents() {
@@ -244,7 +247,7 @@ fn commit_delays_ns(requests: &[Request]) -> Vec<u64> {
     data.into_iter().map(delay).collect()
 }
 
-fn driver(cell: &Cell, subject: &Subject<'_>, store: &Arc<ModelStore>, cores: &Arc<Cores>) -> ChunkedDriver {
+fn driver(cell: &Cell, subject: &Subject<'_>, store: &Arc<ModelStore>, cores: &Arc<Stations>) -> ChunkedDriver {
     let env = Env { clock: Arc::new(Fixed), cpu: Arc::clone(cores) as _, ..clinker_env::real::env() };
     let options = Options {
         backup_compression_algorithm: "none".to_owned(),

@@ -23,6 +23,7 @@ fn cells() -> Vec<Cell> {
     let computing = Cell { hash_rate: 300_000_000, volume: 2 << 30, at_once: FREE, ..Cell::default() };
     cells.push(computing);
     cells.push(Cell { bandwidth: 1_250_000_000, chunk: 8 << 20, ..computing });
+    cells.push(Cell { hash_rate: 0, read_rate: 100_000_000, ..computing });
     cells
 }
 

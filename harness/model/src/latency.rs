@@ -68,6 +68,8 @@ pub struct Cell {
     /// Bytes per second that one core hashes; 0 = without end.
     pub hash_rate: u64,
     pub cores: u64,
+    /// Bytes of the volume that are read per second; 0 = without end.
+    pub read_rate: u64,
 }
 
 /// What stands for no limit of the requests at once.
@@ -88,6 +90,7 @@ impl Default for Cell {
             at_once: FREE,
             hash_rate: 0,
             cores: 2,
+            read_rate: 0,
         }
     }
 }
@@ -179,6 +182,8 @@ pub struct Stalls {
     pub slots_milli: u64,
     /// Neither, and a core computed.
     pub cpu_milli: u64,
+    /// None of these, and the volume was read.
+    pub read_milli: u64,
     /// None of it: answers and round trips.
     pub answers_milli: u64,
 }

@@ -59,6 +59,9 @@ struct Latency {
     /// Bytes that one core hashes per second; 0 = without end.
     #[arg(long, default_value = "0")]
     hash_rate: Bytes,
+    /// Bytes of the volume that are read per second; 0 = without end.
+    #[arg(long, default_value = "0")]
+    read_rate: Bytes,
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1024))]
     cores: u64,
     /// Print the results as JSON instead of a table.
@@ -211,6 +214,7 @@ impl Latency {
                         at_once: at_once.0,
                         hash_rate: self.hash_rate.0,
                         cores: self.cores,
+                        read_rate: self.read_rate.0,
                     });
                 }
             }

@@ -40,3 +40,26 @@ fn a_file_takes_the_page_and_the_table_is_printed() {
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("open missing/page.html"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_baseline_is_kept_to_the_last_digit() {
+    let place = Place::new("bench-baseline", "area/case", super::HEALTHY);
+    let run = |more: &[&str]| place.clinker(&[&SMALL[..], more].concat());
+    assert_eq!(run(&["--save", "base.json"]).status.code(), Some(0));
+    let same = run(&["--baseline", "base.json"]);
+    assert_eq!((same.status.code(), text(&same.stderr).as_str()), (Some(0), ""));
+    let file = place.0.join("base.json");
+    let saved = std::fs::read_to_string(&file).unwrap();
+    let (before, after) = saved.split_once("\"duration_us\":").unwrap();
+    let (number, rest) = after.split_once(',').unwrap();
+    let slower = number.parse::<u64>().unwrap() + 1000;
+    std::fs::write(&file, format!("{before}\"duration_us\":{slower},{rest}")).unwrap();
+    let moved = run(&["--baseline", "base.json"]);
+    assert_eq!(moved.status.code(), Some(5));
+    let line = format!("full, 1.0 ms rtt, 1 Gbit/s, 1 MiB chunks, 1 at once: duration_us {slower} → {number}");
+    assert_eq!(text(&moved.stderr).trim_end(), line);
+    std::fs::write(&file, "{}").unwrap();
+    let wrong = run(&["--baseline", "base.json"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("--baseline: read base.json"), "{}", text(&wrong.stderr));
+}

@@ -6,9 +6,17 @@ use clinker_model::latency::{Measured, Operation};
 
 use super::{at_once, bandwidth, ratio, size, time};
 
+const HEAD: &str = "\
+# Durations of chunked backups
+
+Made by `clinker bench latency --markdown FILE`, in virtual time: the same on every machine. The columns are
+`backup_max_inflight_chunks`, 1 being the original's way and `free` as many as the engine wants; in each the duration and its
+ratio to the bound, which is that of the widest column. What is measured and what the bound is: [latency](latency.md).
+";
+
 /// Durations, each with its ratio to the bound of as many requests at once as one likes; and what the tables are of.
 pub fn markdown(cells: &[Measured]) -> String {
-    let mut text = String::new();
+    let mut text = HEAD.to_owned();
     for operation in Operation::ALL {
         let mut rates: Vec<u64> = cells.iter().map(|measured| measured.cell.bandwidth).collect();
         rates.sort_unstable();
@@ -18,12 +26,12 @@ pub fn markdown(cells: &[Measured]) -> String {
             let cells: Vec<&Measured> = cells.iter().filter(of).collect();
             if let Some(first) = cells.first() {
                 let volume = size(first.cell.volume);
-                let _ = writeln!(text, "\n### {}, {volume}, {}\n", operation.name(), bandwidth(rate));
+                let _ = writeln!(text, "\n## {}, {volume}, {}\n", operation.name(), bandwidth(rate));
                 write_table(&mut text, &cells);
             }
         }
     }
-    text.trim_start().to_owned()
+    text
 }
 
 fn write_table(text: &mut String, cells: &[&Measured]) {
@@ -65,11 +73,11 @@ mod tests {
             Measured { cell: Cell { at_once, rtt_us, ..whole.cell }, duration_us, bound_us: 50_000_000, ..whole }
         };
         let text = markdown(&[of(1, 1000, 150_000_000), of(FREE, 1000, 51_000_000), of(FREE, 2000, 50_000_000)]);
-        let expected = "### full, 10 GiB, 1 Gbit/s\n\n\
+        let expected = "\n## full, 10 GiB, 1 Gbit/s\n\n\
                         | rtt | chunk | bound | 1 | free |\n\
                         | --- | --- | --- | --- | --- |\n\
                         | 1.0 ms | 50 MiB | 50.0 s | 150.0 s (3.00) | 51.0 s (1.02) |\n\
                         | 2.0 ms | 50 MiB | 50.0 s | – | 50.0 s (1.00) |\n";
-        assert_eq!(text, expected);
+        assert_eq!(text, format!("{HEAD}{expected}"));
     }
 }

@@ -58,7 +58,7 @@ const FLIGHT_KEY: &str = "<span><i class=\"k-least\"></i>the least of each momen
 
 const WAITS_KEY: &str = "<span><i class=\"w-link\"></i>link: it carried something</span>\
      <span><i class=\"w-slots\"></i>slots: as many requests as may be</span>\
-     <span><i class=\"w-cpu\"></i>cpu: hashing</span><span><i class=\"w-answers\"></i>answers and round trips</span>";
+     <span><i class=\"w-cpu\"></i>cpu: hashing</span><span><i class=\"w-read\"></i>read: the volume</span><span><i class=\"w-answers\"></i>answers and round trips</span>";
 
 fn section(out: &mut String, (id, title, open): Part, key: &str, body: impl FnOnce(&mut String)) {
     let open = if open { " open" } else { "" };
@@ -85,7 +85,7 @@ fn key(cells: &[Measured]) -> String {
 
 /// What all cells have in common, as far as it matters.
 fn facts(cells: &[Measured]) -> String {
-    let said: [fn(&Cell) -> String; 5] = [
+    let said: [fn(&Cell) -> String; 6] = [
         |cell| format!("volumes of {}", size(cell.volume)),
         |cell| format!("a store that takes {}", time(cell.service_us)),
         |cell| format!("windows of {}", size(cell.window)),
@@ -96,6 +96,10 @@ fn facts(cells: &[Measured]) -> String {
         |cell| match cell.hash_rate {
             0 => "computing costs nothing".to_owned(),
             rate => format!("{} cores that hash {}/s", cell.cores, size(rate)),
+        },
+        |cell| match cell.read_rate {
+            0 => "reading costs nothing".to_owned(),
+            rate => format!("volumes that are read at {}/s", size(rate)),
         },
     ];
     let common = |say: &fn(&Cell) -> String| {

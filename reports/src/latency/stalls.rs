@@ -36,9 +36,15 @@ fn table(out: &mut String, panel: &Panel<'_>, concurrencies: &[u64]) {
 }
 
 fn bar(measured: &Measured) -> String {
-    let Stalls { link_milli, slots_milli, cpu_milli, answers_milli } = measured.stalls;
+    let Stalls { link_milli, slots_milli, cpu_milli, read_milli, answers_milli } = measured.stalls;
     let mut parts = String::new();
-    let shares = [("w-link", link_milli), ("w-slots", slots_milli), ("w-cpu", cpu_milli), ("w-answers", answers_milli)];
+    let shares = [
+        ("w-link", link_milli),
+        ("w-slots", slots_milli),
+        ("w-cpu", cpu_milli),
+        ("w-read", read_milli),
+        ("w-answers", answers_milli),
+    ];
     for (class, milli) in shares.into_iter().filter(|(_, milli)| *milli > 0) {
         put(&mut parts, format_args!("<i class=\"{class}\" style=\"flex:{milli}\"></i>"));
     }

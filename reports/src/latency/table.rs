@@ -68,8 +68,14 @@ fn first_note(measured: &Measured) -> String {
 
 /// The shares above nothing, the largest first.
 pub(super) fn waits(stalls: Stalls) -> String {
-    let Stalls { link_milli, slots_milli, cpu_milli, answers_milli } = stalls;
-    let mut shares = [(link_milli, "link"), (slots_milli, "slots"), (cpu_milli, "cpu"), (answers_milli, "answers")];
+    let Stalls { link_milli, slots_milli, cpu_milli, read_milli, answers_milli } = stalls;
+    let mut shares = [
+        (link_milli, "link"),
+        (slots_milli, "slots"),
+        (cpu_milli, "cpu"),
+        (read_milli, "read"),
+        (answers_milli, "answers"),
+    ];
     shares.sort_by_key(|(milli, _)| std::cmp::Reverse(*milli));
     let told = shares.into_iter().filter(|(milli, _)| *milli >= 10);
     told.map(|(milli, name)| format!("{name} {} %", milli / 10)).collect::<Vec<_>>().join(", ")
