@@ -10,6 +10,7 @@ pub mod context;
 pub mod device;
 pub mod driver;
 pub mod error;
+pub mod fuzzing;
 pub mod http;
 pub mod options;
 pub mod posix;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::ChunkedDriver;
 use super::compress::Algorithm;
 use super::flight::BUDGET;
+use super::limits;
 use super::plan::{Plan, Planned};
 use super::verify::Verifier;
 use super::window::{Begun, Window};
@@ -106,7 +107,8 @@ impl Source<'_> {
         self.control.check_cancelled().await?;
         let Planned { container, object, algorithm } = &self.plan.objects[index];
         let (algorithm, length) = (*algorithm, object.length);
-        let stored = self.driver.store.get(self.context, container, &object.name).await?;
+        let stored =
+            self.driver.store.get_at_most(self.context, container, &object.name, limits::stored(length)).await?;
         let data = if algorithm == Algorithm::None {
             algorithm.unpack(stored, length)
         } else {

@@ -86,7 +86,7 @@ async fn parent_hashes(
         |kind, what: String| Error::new(kind, format!("parent backup {}: {what}; a full backup is needed", parent.id));
     let (container, prefix) = super::location(parent)?;
     let name = format::sha256file_name(prefix);
-    let body = driver.store.get(context, container, &name).await.map_err(|error| {
+    let body = driver.document(context, parent, container, &name).await.map_err(|error| {
         if error.kind != Kind::NotFound {
             return error;
         }

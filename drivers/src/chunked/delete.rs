@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clinker_env::Work;
 
 use super::ChunkedDriver;
-use super::format;
+use super::{format, limits};
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, backup: &Backup) -> Result<()> {
@@ -13,7 +13,7 @@ pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, bac
     let Ok((container, prefix)) = super::location(backup) else { return Ok(()) };
     let store = &driver.store;
     let mut names: BTreeSet<String> = store.list(context, container, prefix).await?.into_iter().collect();
-    names.extend(unlisted(driver, context, (container, prefix), &names).await?);
+    names.extend(unlisted(driver, context, backup, (container, prefix), &names).await?);
     // From the last to the first, as they were not written: what a failure leaves has no mark of completeness.
     for name in names.iter().rev() {
         store.delete(context, container, name).await?;
@@ -32,12 +32,13 @@ pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, bac
 async fn unlisted(
     driver: &ChunkedDriver,
     context: &RequestContext,
+    backup: &Backup,
     (container, prefix): (&str, &str),
     listed: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::from([format::sha256file_name(prefix)]);
     let metadata = format::metadata_name(prefix);
-    match driver.store.get(context, container, &metadata).await {
+    match driver.document(context, backup, container, &metadata).await {
         Ok(body) => {
             names.insert(metadata.clone());
             let bytes = body.len() as u64;
@@ -60,7 +61,7 @@ async fn unlisted(
             missing = 0;
             continue;
         }
-        match driver.store.get(context, container, &name).await {
+        match driver.store.get_at_most(context, container, &name, limits::stored(driver.store.geometry().chunk)).await {
             Err(error) if error.kind == Kind::NotFound => missing += 1,
             Err(error) if error.kind != Kind::Integrity => return Err(error),
             _ => {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Failure, Method, Request, Response, Url};
+use super::{BodyLimit, Failure, Method, Request, Response, Url};
 use crate::{Error, Kind, Result};
 
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -44,6 +44,8 @@ pub(crate) struct Call {
     /// A status that is an answer like a success, not an error.
     also_ok: Option<u16>,
     heeds_throttling: bool,
+    /// None: its answer is a document.
+    answer: Option<BodyLimit>,
 }
 
 impl Call {
@@ -56,7 +58,14 @@ impl Call {
             body: Bytes::new(),
             also_ok: None,
             heeds_throttling: false,
+            answer: None,
         }
+    }
+
+    /// Its answer is an object of at most `max` bytes; a longer one is not what was stored.
+    pub fn answer_at_most(mut self, max: u64) -> Call {
+        self.answer = Some(BodyLimit { max, kind: Kind::Integrity });
+        self
     }
 
     /// It is one of many that may be on their way at once: it waits when the server refuses others.
@@ -92,6 +101,7 @@ impl Call {
             request = request.header(name, value)?;
         }
         request.heeds_throttling = self.heeds_throttling;
+        request.answer = self.answer.unwrap_or(request.answer);
         Ok(request.body(self.body.clone()))
     }
 }

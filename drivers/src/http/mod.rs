@@ -28,7 +28,7 @@ pub use url::Url;
 
 use crate::tls::Tls;
 use crate::{Error, Kind, Result};
-use connection::Connection;
+use connection::{Answer, Connection};
 use throttle::Throttle;
 use turns::Turns;
 
@@ -37,10 +37,22 @@ const IDLE_MAX: usize = 8;
 /// A longer time-out is none, and could not be added to a point in time.
 const TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
+/// Longer than any list or token: a page of ten thousand names, each with 1,600 bytes of its own and what is told of it.
+const ANSWER_MAX: u64 = 16 << 20;
+
+/// How long the body of a successful answer may be. What is longer is not held in memory: it is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// Bytes.
+    pub max: u64,
+    /// What a longer one is.
+    pub kind: Kind,
+}
+
 /// Idle connections by server.
 type Idle = BTreeMap<(bool, String, u16), Vec<Connection>>;
 
-/// A request with its whole body. Answers are read whole, too.
+/// A request with its whole body. Answers are read whole, too, within a limit.
 #[derive(Clone)]
 pub struct Request {
     /// What error texts call the server, e.g. `swift`.
@@ -51,11 +63,15 @@ pub struct Request {
     pub body: Bytes,
     /// Whether it waits while the server has refused others of its kind with 429 or 503.
     pub heeds_throttling: bool,
+    pub answer: BodyLimit,
 }
 
 impl Request {
+    /// Its answer is a document, of 16 MiB at most.
     pub fn new(target: &'static str, method: Method, url: Url) -> Request {
-        Request { target, method, url, headers: HeaderMap::new(), body: Bytes::new(), heeds_throttling: false }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        let answer = BodyLimit { max: ANSWER_MAX, kind: Kind::Internal };
+        Request { target, method, url, headers, body, heeds_throttling: false, answer }
     }
 
     /// Adds a header. A value that no header can carry is `invalid_config`; the text does not show it.
@@ -76,7 +92,7 @@ impl Request {
     }
 }
 
-/// An answer, read to the end of its body.
+/// An answer, read to the end of its body; of a refusal, the first MiB of it.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
@@ -133,6 +149,7 @@ impl HttpClient {
 
     /// Sends the request once and reads the whole answer, whatever its status.
     ///
+    /// A success with a longer body than [`Request::answer`] allows is an error of the kind that is named there.
     /// Fails with `unreachable` or `timeout`, both transient, in texts of the form `swift refused the connection`. A
     /// connection that was idle may have been closed by the server meanwhile: if it breaks before the first byte of
     /// an answer, an idempotent request goes out once more on a fresh one; others always take a fresh one.
@@ -181,11 +198,11 @@ impl HttpClient {
         &self,
         request: &Request,
         connection: Connection,
-        outcome: Result<Response, connection::Failed>,
+        outcome: Result<Answer, connection::Failed>,
     ) -> Result<Response> {
-        let response = outcome.map_err(|failed| failed.error)?;
+        let Answer { response, whole } = outcome.map_err(|failed| failed.error)?;
         // A refusal may come before the body is sent; what is left of it would hold up the next request.
-        if (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
+        if whole && (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
             let mut idle = self.idle.lock().expect("no panic while locked");
             let connections = idle.entry(request.url.server()).or_default();
             if connections.len() < self.idle_max {

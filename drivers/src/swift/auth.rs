@@ -16,7 +16,7 @@ const KEYSTONE: &str = "keystone";
 const AUTHENTICATION: &str = "authentication";
 
 /// A token and the account it is good for.
-pub(super) struct Session {
+pub(crate) struct Session {
     pub token: Secret,
     pub storage: Url,
 }
@@ -170,7 +170,7 @@ async fn answer(http: &HttpClient, request: &Request) -> Result<Response, Failur
     }
 }
 
-fn v1_session(response: &Response) -> Result<Session> {
+pub(crate) fn v1_session(response: &Response) -> Result<Session> {
     let token = response.header("x-storage-token").or(response.header("x-auth-token"));
     let token = token.ok_or_else(|| lacks(SWIFT, "X-Auth-Token"))?;
     let storage = response.header("x-storage-url").ok_or_else(|| lacks(SWIFT, "X-Storage-Url"))?;
@@ -184,6 +184,12 @@ fn v3_session(response: &Response, wanted: &Wanted) -> Result<Session> {
         .map_err(|_| Error::new(Kind::Internal, format!("{AUTHENTICATION}: {KEYSTONE}'s answer is not a token")))?;
     let storage = storage_url(wanted.find(&answer.into_catalog())?)?;
     Ok(Session { token: Secret::new(token), storage })
+}
+
+/// Where an answer to a v3 authentication leads to.
+pub(crate) fn v3_account(options: &Options, response: &Response) -> Result<Url> {
+    let wanted = Wanted::parse(&options.swift_catalog_info, options.backup_swift_region_name.as_deref())?;
+    v3_session(response, &wanted).map(|session| session.storage)
 }
 
 fn storage_url(text: &str) -> Result<Url> {
