@@ -121,6 +121,8 @@ pub struct HttpClient {
     timeout: Duration,
     tls: Tls,
     idle_max: usize,
+    /// Requests that one operation has on its way at most.
+    at_once: u64,
     idle: Mutex<Idle>,
     turns: Turns,
     throttle: Throttle,
@@ -133,7 +135,8 @@ impl HttpClient {
         let tls = Tls::new(TlsOptions::default());
         let timeout = timeout.min(TIMEOUT_MAX);
         let (turns, throttle) = (Turns::new(Instant::now()), Throttle::default());
-        HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default(), turns, throttle }
+        let (env, idle) = (env.clone(), Mutex::default());
+        HttpClient { env, timeout, tls, idle_max: IDLE_MAX, at_once: 1, idle, turns, throttle }
     }
 
     /// How certificates of `https` servers are checked; by the system's authorities otherwise.
@@ -141,10 +144,16 @@ impl HttpClient {
         HttpClient { tls: Tls::new(options), ..self }
     }
 
-    /// Keeps at most so many idle connections per server, if that is more than usual.
+    /// Keeps at most so many idle connections per server.
     pub fn with_idle_max(self, idle_max: u64) -> HttpClient {
-        let idle_max = usize::try_from(idle_max).unwrap_or(usize::MAX).max(self.idle_max);
-        HttpClient { idle_max, ..self }
+        HttpClient { idle_max: usize::try_from(idle_max).unwrap_or(usize::MAX), ..self }
+    }
+
+    /// Operations have at most so many requests on their way: so many idle connections at least are kept, and a server that
+    /// asks for fewer gets fewer.
+    pub fn with_at_once(self, at_once: u64) -> HttpClient {
+        let idle = usize::try_from(at_once).unwrap_or(usize::MAX);
+        HttpClient { idle_max: self.idle_max.max(if at_once > 1 { idle } else { 0 }), at_once, ..self }
     }
 
     /// Sends the request once and reads the whole answer, whatever its status.
@@ -154,7 +163,7 @@ impl HttpClient {
     /// connection that was idle may have been closed by the server meanwhile: if it breaks before the first byte of
     /// an answer, an idempotent request goes out once more on a fresh one; others always take a fresh one.
     pub async fn request(&self, request: &Request) -> Result<Response> {
-        if !request.heeds_throttling {
+        if !request.heeds_throttling || self.at_once == 1 {
             return self.send(request).await;
         }
         let pass = self.throttle.enter().await;

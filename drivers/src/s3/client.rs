@@ -61,7 +61,6 @@ impl Client {
             .ok()
             .filter(|timeout| !timeout.is_zero())
             .ok_or_else(|| Error::new(Kind::InvalidConfig, "option backup_s3_timeout: not a length of time"))?;
-        let idle_max = options.backup_s3_max_pool_connections.max(options.backup_max_inflight_chunks);
         let (mode, first, cap) = match options.backup_s3_retry_mode.as_str() {
             "standard" => (Mode::Standard, 1, Duration::from_secs(20)),
             "adaptive" => (Mode::Adaptive, 1, Duration::from_secs(20)),
@@ -70,7 +69,10 @@ impl Client {
         let attempts = options.backup_s3_retry_max_attempts.saturating_add(1);
         Ok(Client {
             env: env.clone(),
-            http: HttpClient::new(env, timeout).with_tls(tls).with_idle_max(idle_max),
+            http: HttpClient::new(env, timeout)
+                .with_tls(tls)
+                .with_idle_max(options.backup_s3_max_pool_connections)
+                .with_at_once(options.backup_max_inflight_chunks),
             endpoint,
             signer: Signer::from_options(options)?,
             customer_key: CustomerKey::from_options(options)?,

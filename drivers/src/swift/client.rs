@@ -36,7 +36,7 @@ impl Client {
         Ok(Client {
             http: HttpClient::new(env, Duration::from_secs(options.backup_swift_timeout))
                 .with_tls(tls)
-                .with_idle_max(options.backup_max_inflight_chunks),
+                .with_at_once(options.backup_max_inflight_chunks),
             access: Access::from_options(options)?,
             policy,
         })

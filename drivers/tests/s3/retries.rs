@@ -96,14 +96,18 @@ async fn the_standard_mode_waits_a_random_share_of_at_most_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_adaptive_mode_a_throttled_request_holds_up_the_others() {
+async fn in_the_adaptive_mode_or_with_several_at_once_a_throttled_request_holds_up_the_others() {
     let busy = Step::Reply(answer(429, &[("Retry-After", "9")], b""));
-    for (mode, waited) in [("adaptive", 9), ("standard", 0)] {
-        let sets = [("backup_s3_retry_mode", mode), ("backup_s3_retry_max_attempts", "0")];
+    for (mode, at_once, waited) in [("adaptive", "1", 9), ("standard", "1", 0), ("standard", "2", 9)] {
+        let sets = [
+            ("backup_s3_retry_mode", mode),
+            ("backup_s3_retry_max_attempts", "0"),
+            ("backup_max_inflight_chunks", at_once),
+        ];
         let (store, script) = store(&[S3, &sets], [busy.clone(), stored(b"x")]);
         put(&store, "o-1", b"x").await.unwrap_err();
         put(&store, "o-2", b"x").await.unwrap();
-        assert_eq!(script.times(), [0, waited], "{mode}");
+        assert_eq!(script.times(), [0, waited], "{mode}, {at_once} at once");
     }
 }
 
