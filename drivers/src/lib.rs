@@ -21,7 +21,7 @@ pub mod swift;
 pub mod tls;
 
 pub use capability::Capabilities;
-pub use context::RequestContext;
+pub use context::{RequestContext, Stop};
 pub use device::Device;
 pub use driver::{Backup, BackupControl, BackupDriver, BackupUpdate, RestoreControl};
 pub use error::{Error, Kind, Result};

@@ -1,13 +1,13 @@
 //! The objects of a plan in its order, fetched, unpacked and verified ahead of the one that is being written.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 
 use bytes::Bytes;
 use clinker_env::Work;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 use super::ChunkedDriver;
@@ -32,8 +32,9 @@ pub(super) struct Source<'a> {
 pub(super) struct Ahead<'a> {
     source: Source<'a>,
     window: Window,
-    fetching: FuturesOrdered<BoxFuture<'a, Fetched>>,
-    fetched: VecDeque<Fetched>,
+    fetching: FuturesUnordered<BoxFuture<'a, Fetched>>,
+    /// Those that came, by their place in the plan.
+    fetched: BTreeMap<usize, Result<Bytes>>,
     /// Objects whose fetch has begun, and those that were taken.
     begun: usize,
     taken: usize,
@@ -42,6 +43,7 @@ pub(super) struct Ahead<'a> {
 }
 
 struct Fetched {
+    index: usize,
     begun: Begun,
     result: Result<Bytes>,
 }
@@ -49,23 +51,26 @@ struct Fetched {
 impl<'a> Ahead<'a> {
     pub fn new(source: Source<'a>) -> Ahead<'a> {
         let window = Window::new(source.driver.settings.inflight_max, Instant::now());
-        let (fetching, fetched) = (FuturesOrdered::new(), VecDeque::new());
+        let (fetching, fetched) = (FuturesUnordered::new(), BTreeMap::new());
         Ahead { source, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
     }
 
     /// The next object's data; none after the last. To be written before the next is asked for.
     pub async fn next(&mut self) -> Result<Option<(&'a Planned, Bytes)>> {
         self.begin();
-        if self.fetched.is_empty()
+        while !self.fetched.contains_key(&self.taken)
             && let Some(fetched) = self.fetching.next().await
         {
             self.take_in(fetched);
+            if !self.window.is_one() {
+                self.begin();
+            }
         }
-        let Some(fetched) = self.fetched.pop_front() else { return Ok(None) };
+        let Some(fetched) = self.fetched.remove(&self.taken) else { return Ok(None) };
         let planned = &self.source.plan.objects[self.taken];
         self.taken += 1;
         self.held -= planned.object.length;
-        fetched.result.map(|data| Some((planned, data)))
+        fetched.map(|data| Some((planned, data)))
     }
 
     /// Goes on fetching until `work` is done.
@@ -92,13 +97,13 @@ impl<'a> Ahead<'a> {
             let begun = self.window.begin(planned.object.length, Instant::now());
             self.begun += 1;
             self.held += planned.object.length;
-            self.fetching.push_back(Box::pin(async move { Fetched { begun, result: source.fetch(index).await } }));
+            self.fetching.push(Box::pin(async move { Fetched { index, begun, result: source.fetch(index).await } }));
         }
     }
 
     fn take_in(&mut self, fetched: Fetched) {
         self.window.answered(fetched.begun, Instant::now());
-        self.fetched.push_back(fetched);
+        self.fetched.insert(fetched.index, fetched.result);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{BackupControl, Device, Result};
 pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
-const AHEAD: u64 = 32 << 20;
+const AHEAD: u64 = 128 << 20;
 
 /// The puts on their way.
 #[derive(Default)]

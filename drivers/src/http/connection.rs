@@ -15,8 +15,9 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use super::patience::{Heard, Patience};
 use super::turns::{Turn, Turns};
 use super::{BodyLimit, Method, Request, Response};
 use crate::tls::Tls;
@@ -51,13 +52,18 @@ pub(super) struct Failed {
 }
 
 impl Connection {
-    pub(super) async fn open(env: &Env, tls: &Tls, request: &Request, limit: Duration) -> Result<Connection> {
+    pub(super) async fn open(env: &Env, tls: &Tls, request: &Request, patience: &Patience) -> Result<Connection> {
         let Request { target, .. } = request;
-        let stream = match timeout(limit, connect(env, tls, request)).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(mute(target, limit)),
+        let begun = Instant::now();
+        let mut connecting = pin!(connect(env, tls, request));
+        let stream = loop {
+            match timeout_at(patience.ends_at(begun), connecting.as_mut()).await {
+                Ok(connected) => break connected?,
+                Err(_) if patience.ends_at(begun) > Instant::now() => {}
+                Err(_) => return Err(mute(target, patience.limit)),
+            }
         };
-        let traffic = Traffic::default();
+        let traffic = Traffic { heard: patience.heard.clone(), ..Traffic::default() };
         let io = TokioIo::new(Watched { stream, traffic: traffic.clone() });
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
@@ -77,15 +83,18 @@ impl Connection {
     pub(super) async fn exchange(
         &mut self,
         request: &Request,
-        limit: Duration,
+        patience: &Patience,
         turns: &Turns,
     ) -> Result<Answer, Failed> {
         let target = request.target;
         let message = message(request).map_err(|error| Failed { error, unanswered: false })?;
-        self.traffic.start(turns.take(request.body.len()).await);
+        let Some(turn) = request.stop.unless(turns.take(request.body.len())).await else {
+            return Err(Failed { error: request.not_wanted(), unanswered: false });
+        };
+        self.traffic.start(turn);
         let mut work = pin!(send_and_read(&mut self.sender, message, request.answer));
         loop {
-            let mute_at = self.traffic.last() + limit;
+            let mute_at = patience.ends_at(self.traffic.last());
             let wake_at = self.traffic.turn_ends_at().map_or(mute_at, |at| at.min(mute_at));
             match timeout_at(wake_at, work.as_mut()).await {
                 Ok(Ok(Some(answer))) => {
@@ -97,8 +106,8 @@ impl Connection {
                     return Err(Failed { error: broken(target, error), unanswered: self.traffic.read() == 0 });
                 }
                 Err(_) if self.traffic.turn_ends_at().is_some_and(|at| at <= Instant::now()) => self.traffic.end_turn(),
-                Err(_) if self.traffic.last() + limit > Instant::now() => {}
-                Err(_) => return Err(Failed { error: mute(target, limit), unanswered: false }),
+                Err(_) if patience.ends_at(self.traffic.last()) > Instant::now() => {}
+                Err(_) => return Err(Failed { error: mute(target, patience.limit), unanswered: false }),
             }
         }
     }
@@ -203,7 +212,10 @@ fn mute(target: &str, limit: Duration) -> Error {
 
 /// When bytes last moved, and how many came in since the exchange began.
 #[derive(Clone, Default)]
-struct Traffic(Arc<Mutex<Counts>>);
+struct Traffic {
+    counts: Arc<Mutex<Counts>>,
+    heard: Option<Heard>,
+}
 
 struct Counts {
     last: Instant,
@@ -240,6 +252,9 @@ impl Traffic {
     }
 
     fn received(&self, bytes: usize) {
+        if let Some(heard) = &self.heard {
+            heard.now();
+        }
         let mut counts = self.counts();
         counts.last = Instant::now();
         counts.read += bytes as u64;
@@ -261,7 +276,7 @@ impl Traffic {
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.0.lock().expect("no panic while locked")
+        self.counts.lock().expect("no panic while locked")
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod call;
 mod connection;
 pub(crate) mod objects;
+mod patience;
 pub mod retry;
 mod throttle;
 mod turns;
@@ -27,8 +28,9 @@ pub use retry::{Failure, RetryPolicy};
 pub use url::Url;
 
 use crate::tls::Tls;
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, Result, Stop};
 use connection::{Answer, Connection};
+use patience::{Heard, Patience};
 use throttle::Throttle;
 use turns::Turns;
 
@@ -64,6 +66,10 @@ pub struct Request {
     /// Whether it waits while the server has refused others of its kind with 429 or 503.
     pub heeds_throttling: bool,
     pub answer: BodyLimit,
+    /// Not to be begun once it is set.
+    pub stop: Stop,
+    /// How often it was given up because no answer came.
+    pub timeouts: u64,
 }
 
 impl Request {
@@ -71,7 +77,17 @@ impl Request {
     pub fn new(target: &'static str, method: Method, url: Url) -> Request {
         let (headers, body) = (HeaderMap::new(), Bytes::new());
         let answer = BodyLimit { max: ANSWER_MAX, kind: Kind::Internal };
-        Request { target, method, url, headers, body, heeds_throttling: false, answer }
+        Request {
+            target,
+            method,
+            url,
+            headers,
+            body,
+            heeds_throttling: false,
+            answer,
+            stop: Stop::default(),
+            timeouts: 0,
+        }
     }
 
     /// Adds a header. A value that no header can carry is `invalid_config`; the text does not show it.
@@ -85,6 +101,10 @@ impl Request {
     pub fn body(mut self, body: Bytes) -> Request {
         self.body = body;
         self
+    }
+
+    fn not_wanted(&self) -> Error {
+        Error::new(Kind::Cancelled, format!("{} was not asked: its answer is not wanted any more", self.target))
     }
 
     fn is_idempotent(&self) -> bool {
@@ -109,6 +129,13 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
+    /// Whether the server has not waited for the end of the request: 408, Swift's 499, S3's code.
+    fn gave_up_waiting(&self) -> bool {
+        const S3: &[u8] = b"<Code>RequestTimeout</Code>";
+        let said = || self.body.windows(S3.len()).any(|part| part == S3);
+        matches!(self.status, 408 | 499) || (self.status == 400 && said())
+    }
+
     /// How long the server asks to wait. The form with a date is not understood: it would need a common clock.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
@@ -126,6 +153,7 @@ pub struct HttpClient {
     idle: Mutex<Idle>,
     turns: Turns,
     throttle: Throttle,
+    heard: Heard,
 }
 
 impl HttpClient {
@@ -136,7 +164,8 @@ impl HttpClient {
         let timeout = timeout.min(TIMEOUT_MAX);
         let (turns, throttle) = (Turns::new(Instant::now()), Throttle::default());
         let (env, idle) = (env.clone(), Mutex::default());
-        HttpClient { env, timeout, tls, idle_max: IDLE_MAX, at_once: 1, idle, turns, throttle }
+        let heard = Heard::default();
+        HttpClient { env, timeout, tls, idle_max: IDLE_MAX, at_once: 1, idle, turns, throttle, heard }
     }
 
     /// How certificates of `https` servers are checked; by the system's authorities otherwise.
@@ -166,11 +195,17 @@ impl HttpClient {
         if !request.heeds_throttling || self.at_once == 1 {
             return self.send(request).await;
         }
-        let pass = self.throttle.enter().await;
+        let Some(pass) = request.stop.unless(self.throttle.enter(request.timeouts)).await else {
+            return Err(request.not_wanted());
+        };
         let outcome = self.send(request).await;
         match &outcome {
             Ok(response) if matches!(response.status, 429 | 503) => pass.refused(response.retry_after()),
+            // The server has waited for a body that did not come through behind others.
+            Ok(response) if response.gave_up_waiting() => pass.refused(None),
             Ok(_) => pass.answered(),
+            // Too much was on its way for the link.
+            Err(error) if error.kind == Kind::Timeout => pass.refused(None),
             Err(_) => {}
         }
         outcome
@@ -180,16 +215,28 @@ impl HttpClient {
         if request.is_idempotent()
             && let Some(mut connection) = self.take_idle(&request.url)
         {
-            match connection.exchange(request, self.timeout, &self.turns).await {
+            match connection.exchange(request, &self.patience(), &self.turns).await {
                 Err(failed) if failed.unanswered => {
                     tracing::debug!(server = request.target, "an idle connection had been closed: using a fresh one");
                 }
                 outcome => return self.keep(request, connection, outcome),
             }
         }
-        let mut connection = Connection::open(&self.env, &self.tls, request, self.timeout).await?;
-        let outcome = connection.exchange(request, self.timeout, &self.turns).await;
+        let mut connection = Connection::open(&self.env, &self.tls, request, &self.patience()).await?;
+        let outcome = connection.exchange(request, &self.patience(), &self.turns).await;
         self.keep(request, connection, outcome)
+    }
+
+    /// With several requests on their way, what is heard on one connection tells that the server lives, and that another's
+    /// bytes may still be behind it on the link.
+    fn patience(&self) -> Patience {
+        Patience { limit: self.timeout, heard: (self.at_once > 1).then(|| self.heard.clone()) }
+    }
+
+    /// Whether requests like the refused one wait here until the server may be asked again.
+    pub(crate) fn paces(&self, request: &Request, refusal: &Response) -> bool {
+        let asks_to_wait = matches!(refusal.status, 429 | 503) && refusal.retry_after().is_some();
+        request.heeds_throttling && self.at_once > 1 && asks_to_wait
     }
 
     fn take_idle(&self, url: &Url) -> Option<Connection> {

@@ -72,6 +72,7 @@ pub(crate) trait Objects: Send + Sync {
             .header("Content-Type", "application/octet-stream")
             .body(body);
         let call = if effort == Effort::Full { call.heed_throttling() } else { call };
+        let call = call.until(&context.stop);
         // With our digest in the request the server itself refuses damaged bytes, before it stores them.
         let call = self.with_key(self.with_digest(call, md5));
         let response = self.send(context, effort, call).await?;
@@ -96,6 +97,7 @@ pub(crate) trait Objects: Send + Sync {
     ) -> Result<Bytes> {
         let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name)).answer_at_most(max);
         let call = if effort == Effort::Full { call.heed_throttling() } else { call };
+        let call = call.until(&context.stop);
         let response = self.send(context, effort, self.with_key(call)).await?;
         // Objects uploaded by other means may have an ETag that is no digest; the engine knows those by their md5.
         let digest = etag(&response).filter(|etag| is_md5(etag) && self.etag_is_digest(&response));

@@ -126,7 +126,7 @@ options! {
     // chunked drivers
     backup_compression_algorithm: String = text("zlib"), COMPRESSION, "compression of data objects";
     backup_create_containers: bool = true, Any, "whether a missing container or directory is created";
-    backup_max_inflight_chunks: u64 = 64, Min(1), "objects of one backup or restore that may be on their way at once, as far as link and server call for it; 1 = strictly in turn, as Cinder";
+    backup_max_inflight_chunks: u64 = 64, Between(1, 1024), "objects of one backup or restore that may be on their way at once, as far as link and server call for it; 1 = strictly in turn, as Cinder";
     // Swift
     backup_swift_url: Text = None, Any, "storage URL of per_user mode up to the project id, which is appended as it is";
     backup_swift_auth_url: Text = None, Any, "authentication endpoint of single_user mode";

@@ -74,7 +74,7 @@ pub(crate) fn failure(what: &str, region: &str, response: &Response) -> Failure 
         _ => by_status.error,
     };
     let said = format!("{}: {}", shown(&document.code), shown(&document.message));
-    named(what, Failure { error: error.with_source(said), retry_after: by_status.retry_after })
+    named(what, Failure { error: error.with_source(said), retry_after: by_status.retry_after, paced: false })
 }
 
 fn wrong_region(region: &str, right: Option<&str>) -> Error {
