@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_drivers::chunked::digests::{Computed, Digests};
 use clinker_drivers::{Device, Result};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use clinker_model::latency::{Cell, EXTENT};
 
@@ -33,16 +35,8 @@ struct Known {
 impl Content {
     /// Bytes that do not compress, the same everywhere.
     pub fn new(chunk: u64) -> Arc<Content> {
-        let mut state = 0x2545_f491_4f6c_dd1d_u64;
-        let mut bytes = Vec::with_capacity(chunk as usize + 8);
-        while (bytes.len() as u64) < chunk {
-            // xorshift64 (Marsaglia 2003)
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes.extend_from_slice(&state.to_le_bytes());
-        }
-        bytes.truncate(chunk as usize);
+        let mut bytes = vec![0; chunk as usize];
+        ChaCha8Rng::seed_from_u64(0).fill_bytes(&mut bytes);
         Arc::new(Content {
             before: bytes.into(),
             after: Mutex::default(),

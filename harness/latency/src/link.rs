@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -44,7 +46,7 @@ struct State {
     half_trip_ns: u64,
     window: u64,
     loss_ppm: u64,
-    draw: u64,
+    draws: ChaCha8Rng,
     /// Bytes that are between an end and the other, with the moments at which that changed.
     in_flight: u64,
     timeline: Vec<(u64, u64)>,
@@ -92,7 +94,7 @@ impl Link {
                 half_trip_ns: cell.rtt_us * 500,
                 window: cell.window,
                 loss_ppm: cell.loss_ppm,
-                draw: 0x9e37_79b9_7f4a_7c15,
+                draws: ChaCha8Rng::seed_from_u64(0),
                 in_flight: 0,
                 timeline: Vec::new(),
             })),
@@ -104,14 +106,9 @@ impl Link {
         self.0.lock().expect("no panic while the lock is held")
     }
 
-    /// Carries so many bytes; returns when the last has arrived, with that moment in nanoseconds since the start.
-    pub async fn carry(&self, way: Direction, bytes: u64) -> u64 {
-        self.carry_from(way, bytes, 0, 0).await
-    }
-
-    /// As [`Link::carry`], of bytes that are there at a moment that may not be over yet, 0 for now. Of two that are there at
-    /// the same moment, the one with the smaller turn goes first.
-    pub async fn carry_from(&self, way: Direction, bytes: u64, at_ns: u64, turn: u64) -> u64 {
+    /// Carries bytes that are there at a moment; returns when the last has arrived, with that moment. Of two that are there at
+    /// the same moment, the one with the smaller turn goes first. Moments are nanoseconds since the start.
+    pub async fn carry(&self, way: Direction, bytes: u64, at_ns: u64, turn: u64) -> u64 {
         self.until_ns(at_ns).await;
         let mine = Mine { link: self, key: self.state().begin(way, bytes, at_ns, turn) };
         self.1.notify_one();
@@ -201,8 +198,7 @@ impl State {
     fn begin(&mut self, way: Direction, bytes: u64, at_ns: u64, turn: u64) -> Key {
         let now_ns = self.now_ns();
         self.run_until(now_ns);
-        let from_ns = if at_ns == 0 { now_ns } else { at_ns };
-        let key = (from_ns, turn, self.number());
+        let key = (at_ns, turn, self.number());
         let transfer = Transfer {
             way,
             left: bytes,
@@ -214,9 +210,9 @@ impl State {
         };
         self.transfers.insert(key, transfer);
         if bytes == 0 {
-            self.push(from_ns + self.half_trip_ns, Event::Arrived(key, 0));
+            self.push(at_ns + self.half_trip_ns, Event::Arrived(key, 0));
         }
-        self.send_next(way, now_ns.max(from_ns));
+        self.send_next(way, now_ns.max(at_ns));
         key
     }
 
@@ -290,14 +286,7 @@ impl State {
             return 0;
         }
         let packets = bytes.div_ceil(PACKET).max(1);
-        let lost = (0..packets).any(|_| {
-            // SplitMix64 (Steele, Lea, Flood 2014): the same draws on every machine.
-            self.draw = self.draw.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = self.draw;
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (mixed ^ (mixed >> 31)) % 1_000_000 < self.loss_ppm
-        });
+        let lost = (0..packets).any(|_| (u64::from(self.draws.next_u32()) * 1_000_000) >> 32 < self.loss_ppm);
         if lost { RTO_MIN_NS + 2 * self.half_trip_ns } else { 0 }
     }
 }
@@ -314,6 +303,11 @@ mod tests {
         Cell { rtt_us: 20_000, bandwidth: 1_000_000, window: 4 << 20, ..Cell::default() }
     }
 
+    /// From now on.
+    async fn carry(link: &Link, way: Direction, bytes: u64) -> u64 {
+        link.carry(way, bytes, link.now_ns(), 0).await
+    }
+
     /// What `work` on a link gives.
     async fn on<T>(cell: Cell, work: impl AsyncFnOnce(Link) -> T) -> T {
         let link = link(cell);
@@ -327,8 +321,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_takes_its_bytes_and_half_a_round_trip() {
         on(cell(), async |link| {
-            assert_eq!(link.carry(Direction::Up, 1_000_000).await, 1_010_000_000);
-            assert_eq!(link.carry(Direction::Down, 0).await - 1_010_000_000, 10_000_000);
+            assert_eq!(carry(&link, Direction::Up, 1_000_000).await, 1_010_000_000);
+            assert_eq!(carry(&link, Direction::Down, 0).await - 1_010_000_000, 10_000_000);
             assert_eq!(link.busy(Direction::Up), [(0, 1_000_000_000)]);
             assert_eq!(link.busy(Direction::Down), []);
         })
@@ -338,7 +332,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_two_bodies_the_older_arrives_as_if_it_were_alone() {
         on(cell(), async |link| {
-            let both = tokio::join!(link.carry(Direction::Up, 1_000_000), link.carry(Direction::Up, 1_000_000));
+            let both = tokio::join!(carry(&link, Direction::Up, 1_000_000), carry(&link, Direction::Up, 1_000_000));
             assert_eq!(both, (1_010_000_000, 2_010_000_000));
         })
         .await;
@@ -349,11 +343,11 @@ mod tests {
         // 64 KiB in each round trip of 20 ms are 3.3 MB/s of 100 MB/s.
         let slow = Cell { bandwidth: 100_000_000, window: 64 << 10, ..cell() };
         on(slow, async |link| {
-            let alone = link.carry(Direction::Up, 1 << 20).await;
+            let alone = carry(&link, Direction::Up, 1 << 20).await;
             assert!((310_000_000..340_000_000).contains(&alone), "{alone}");
             let start_ns = 340_000_000;
             link.until_ns(start_ns).await;
-            let both = tokio::join!(link.carry(Direction::Up, 1 << 20), link.carry(Direction::Up, 1 << 20));
+            let both = tokio::join!(carry(&link, Direction::Up, 1 << 20), carry(&link, Direction::Up, 1 << 20));
             assert!(both.1 - start_ns < alone + 10_000_000, "{both:?}");
         })
         .await;
@@ -362,7 +356,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_lost_comes_later_and_always_as_late() {
         let lossy = Cell { loss_ppm: 500_000, ..cell() };
-        let once = async || on(lossy, async |link| link.carry(Direction::Up, 10_000).await).await;
+        let once = async || on(lossy, async |link| carry(&link, Direction::Up, 10_000).await).await;
         let late = once().await;
         assert!(late >= 220_000_000);
         assert_eq!(once().await, late);

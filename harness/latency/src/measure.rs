@@ -11,7 +11,7 @@ use clinker_drivers::{
     Backup, BackupControl, BackupDriver, Device, Error, Kind, Options, RequestContext, RestoreControl, Result,
 };
 use clinker_env::{Clock, Env};
-use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Stalls, Trace};
+use clinker_model::latency::{Cell, Measured, Operation, Percentiles, Problem, Stalls, Trace};
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -116,8 +116,8 @@ pub fn measure_bytes(cell: &Cell, before: &dyn Device, after: &dyn Device) -> Re
 }
 
 fn run(cell: &Cell, subject: &Subject<'_>) -> Result<Seen> {
-    if let Some(problem) = cell.problem() {
-        return Err(Error::new(Kind::InvalidConfig, problem));
+    if let Some(Problem { field, what }) = cell.problem() {
+        return Err(Error::new(Kind::InvalidConfig, format!("{field}: {what}")));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| Error::new(Kind::Internal, "no runtime").with_source(error))?;

@@ -126,11 +126,11 @@ impl ModelStore {
         };
         let mut ready_ns = begun_ns;
         if opens {
-            let there_ns = link.carry_from(Direction::Up, 0, ready_ns, turn).await;
-            ready_ns = link.carry_from(Direction::Down, 0, there_ns, turn).await;
+            let there_ns = link.carry(Direction::Up, 0, ready_ns, turn).await;
+            ready_ns = link.carry(Direction::Down, 0, there_ns, turn).await;
         }
-        let received_ns = link.carry_from(Direction::Up, up, ready_ns, turn).await;
-        let answered_ns = link.carry_from(Direction::Down, down, received_ns + self.service_ns, turn).await;
+        let received_ns = link.carry(Direction::Up, up, ready_ns, turn).await;
+        let answered_ns = link.carry(Direction::Down, down, received_ns + self.service_ns, turn).await;
         let arrived_ns = if verb == Verb::Get { answered_ns } else { received_ns };
         let name = name.rsplit_once("backup_").map_or(name, |(_, end)| end).to_owned();
         let mut state = self.state();

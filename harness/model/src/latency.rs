@@ -42,7 +42,7 @@ impl Operation {
 /// Bytes of a changed extent.
 pub const EXTENT: u64 = 64 << 10;
 
-/// One case. Every number is exact: a report of it is the same on every machine.
+/// One case, in whole numbers: what comes of it is the same on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
@@ -95,6 +95,13 @@ impl Default for Cell {
     }
 }
 
+/// What is wrong with a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub field: &'static str,
+    pub what: String,
+}
+
 impl Cell {
     pub fn rtt(&self) -> Duration {
         Duration::from_micros(self.rtt_us)
@@ -104,50 +111,44 @@ impl Cell {
         Duration::from_micros(self.service_us)
     }
 
-    /// Why it makes no sense, naming the field.
-    pub fn problem(&self) -> Option<String> {
-        let positive = [
-            ("volume", self.volume),
-            ("chunk", self.chunk),
-            ("block", self.block),
-            ("bandwidth", self.bandwidth),
-            ("window", self.window),
-            ("at_once", self.at_once),
-            ("cores", self.cores),
+    /// Why it makes no sense.
+    pub fn problem(&self) -> Option<Problem> {
+        let found = |field, what: String| Some(Problem { field, what });
+        let bounded = [
+            ("volume", self.volume, 1, 1 << 50),
+            ("chunk", self.chunk, 1, 1 << 30),
+            ("block", self.block, 1, 1 << 30),
+            ("bandwidth", self.bandwidth, 1, u64::MAX),
+            ("window", self.window, 1, 1 << 40),
+            ("at_once", self.at_once, 1, u64::MAX),
+            ("cores", self.cores, 1, 1024),
+            ("rtt", self.rtt_us, 0, 3_600_000_000),
+            ("service", self.service_us, 0, 3_600_000_000),
+            ("loss", self.loss_ppm, 0, 999_999),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Some(format!("{name}: must not be 0"));
+        for (field, value, least, most) in bounded {
+            if !(least..=most).contains(&value) {
+                return found(field, format!("found {value}, expected {least} to {most}"));
+            }
         }
         if !self.chunk.is_multiple_of(self.block) {
-            return Some(format!("chunk: {} is not a multiple of the block of {}", self.chunk, self.block));
-        }
-        let most = [
-            ("volume", self.volume, 1 << 50),
-            ("chunk", self.chunk, 1 << 30),
-            ("window", self.window, 1 << 40),
-            ("rtt", self.rtt_us, 3_600_000_000),
-            ("service", self.service_us, 3_600_000_000),
-        ];
-        if let Some((name, value, most)) = most.iter().find(|(_, value, most)| value > most) {
-            return Some(format!("{name}: found {value}, expected at most {most}"));
+            return found("chunk", format!("{} is not a multiple of the block of {}", self.chunk, self.block));
         }
         if self.volume.div_ceil(self.chunk).max(self.extents()) > 1 << 20 {
-            return Some(format!("chunk: {} makes more than {} objects of the volume", self.chunk, 1 << 20));
+            return found("chunk", format!("{} makes more than {} objects of the volume", self.chunk, 1 << 20));
         }
-        for (name, rate) in
+        for (field, rate) in
             [("bandwidth", self.bandwidth), ("hash_rate", self.hash_rate), ("read_rate", self.read_rate)]
         {
             if rate > 0 && self.volume / rate > 100_000_000 {
-                return Some(format!("{name}: {rate} bytes per second take more than three years for the volume"));
+                return found(field, format!("{rate} bytes per second take more than three years for the volume"));
             }
-        }
-        if self.loss_ppm >= 1_000_000 {
-            return Some("loss_ppm: at most 999999".to_owned());
         }
         if self.operation == Operation::Incremental
             && (!EXTENT.is_multiple_of(self.block) || !self.chunk.is_multiple_of(EXTENT))
         {
-            return Some(format!("block: extents of {EXTENT} bytes are whole blocks, and chunks whole extents"));
+            let what = format!("extents of {EXTENT} bytes are to be whole blocks, and chunks whole extents");
+            return found("block", what);
         }
         None
     }
@@ -208,6 +209,7 @@ pub struct Stalls {
     pub answers_milli: u64,
 }
 
+/// To three digits, and at most three hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Percentiles {
     pub p50: u64,
