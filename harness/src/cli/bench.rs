@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use clinker_model::latency::{Cell, FORMAT, FREE, Operation, Sweep};
+use clinker_model::latency::{Cell, FORMAT, FREE, Operation, Problem, Sweep};
 use clinker_model::{ByteSize, Span};
 use clinker_reports::latency;
 
@@ -67,13 +67,13 @@ struct Latency {
     /// Print the results as JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Write the results as JSON into this file as well.
+    /// Write the results as JSON into this file as well; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Write a self-contained HTML page with pictures; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write tables of the durations as Markdown.
+    /// Write tables of the durations as Markdown; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Compare with the results in this file: any difference is exit code 5.
@@ -107,6 +107,10 @@ impl FromStr for Time {
 
     fn from_str(text: &str) -> Result<Time, String> {
         let span: Span = text.parse()?;
+        // The grain of virtual time.
+        if text.ends_with("ms") && text.contains('.') {
+            return Err(format!("found \"{text}\", expected whole milliseconds"));
+        }
         Ok(Time(span.ns() / 1000))
     }
 }
@@ -155,6 +159,9 @@ impl Bench {
 
 impl Latency {
     fn execute(self) -> Result<Exit> {
+        if self.of_stdout().count() + usize::from(self.json) > 1 {
+            bail!("--json, --save -, --markdown - and --html -: only one of them can have standard output");
+        }
         let baseline = self.baseline.as_ref().map(read).transpose()?;
         let cells = self.cells()?;
         let mut ended = 0;
@@ -166,20 +173,17 @@ impl Latency {
         })?;
         let sweep = Sweep { format: FORMAT, cells };
         let text = json(&sweep)?;
-        let write = |option: &str, file: &Path, text: &str| {
-            std::fs::write(file, text).with_context(|| format!("{option}: write {}", file.display()))
-        };
         if let Some(file) = &self.save {
-            write("--save", file, &format!("{text}\n"))?;
+            put(file, &format!("{text}\n"), false).context("--save")?;
         }
         if let Some(file) = &self.markdown {
-            write("--markdown", file, &latency::markdown(&sweep.cells))?;
+            put(file, &latency::markdown(&sweep.cells), false).context("--markdown")?;
         }
-        let to_stdout = self.html.as_ref().is_some_and(|file| file == Path::new("-"));
         if let Some(file) = &self.html {
             let traces = clinker_latency::traces(&latency::shown(&sweep.cells))?;
-            put(file, &latency::page(&sweep.cells, &traces), false)?;
+            put(file, &latency::page(&sweep.cells, &traces), false).context("--html")?;
         }
+        let to_stdout = self.of_stdout().next().is_some();
         match self.json {
             _ if to_stdout => {}
             true => say(&text)?,
@@ -189,6 +193,12 @@ impl Latency {
         let moved = latency::moved(&baseline, &sweep);
         moved.iter().for_each(|line| tell(line));
         Ok(if moved.is_empty() { Exit::AllAsExpected } else { Exit::BaselineMoved })
+    }
+
+    /// Files that are standard output.
+    fn of_stdout(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = [&self.save, &self.markdown, &self.html].into_iter().flatten();
+        files.filter(|file| file.as_path() == Path::new("-"))
     }
 
     fn cells(&self) -> Result<Vec<Cell>> {
@@ -220,7 +230,7 @@ impl Latency {
             }
         }
         match cells.iter().find_map(|cell| Some((latency::name(cell), cell.problem()?))) {
-            Some((name, problem)) => bail!("{name}: {problem}"),
+            Some((name, Problem { field, what })) => bail!("--{}: {what} ({name})", field.replace('_', "-")),
             None => Ok(cells),
         }
     }
@@ -248,7 +258,7 @@ fn read(file: &PathBuf) -> Result<Sweep> {
     let text = std::fs::read_to_string(file).with_context(what)?;
     let sweep: Sweep = serde_json::from_str(&text).with_context(what)?;
     if sweep.format != FORMAT {
-        bail!("{}: format is {}, expected {FORMAT}", file.display(), sweep.format);
+        bail!("--baseline: {}: format is {}, expected {FORMAT}", file.display(), sweep.format);
     }
     Ok(sweep)
 }
