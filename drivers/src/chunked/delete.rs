@@ -33,7 +33,8 @@ pub(super) async fn delete(driver: &ChunkedDriver, context: &RequestContext, bac
 /// Names of objects that a listing may not show yet: it can lag behind, reading one object does not.
 ///
 /// The metadata name them all. Without metadata (the backup was never finished) objects are asked for by number, until
-/// as many in a row are not there as may have been on their way at once: a crash leaves no larger gap.
+/// as many in a row are not there as may be on their way at once: a crash leaves no larger gap, unless the option was
+/// larger then than it is now.
 async fn unlisted(
     driver: &ChunkedDriver,
     context: &RequestContext,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use clinker_kernels::zero::is_zero;
 
 use super::ChunkedDriver;
 use super::ahead::{Ahead, Source};
@@ -88,27 +89,5 @@ impl Writer<'_> {
             }
         }
         runs
-    }
-}
-
-/// Compares the data with themselves, shifted by one: the fastest safe way.
-fn is_zero(data: &[u8]) -> bool {
-    data.first().is_none_or(|first| *first == 0 && data[..data.len() - 1] == data[1..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zero_is_all_bytes_or_none() {
-        let check = |data: &[u8], expected| assert_eq!(is_zero(data), expected, "{data:?}");
-        check(&[], true);
-        check(&[0], true);
-        check(&[0; 9], true);
-        check(&[1], false);
-        check(&[1; 9], false);
-        check(&[0, 0, 1], false);
-        check(&[1, 0, 0], false);
     }
 }

@@ -63,7 +63,7 @@ pub struct Request {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
-    /// Whether it waits while the server has refused others of its kind with 429 or 503.
+    /// Whether it waits while the server has refused others of its kind, or has not answered them in time.
     pub heeds_throttling: bool,
     pub answer: BodyLimit,
     /// Not to be begun once it is set.

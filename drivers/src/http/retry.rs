@@ -144,4 +144,33 @@ mod tests {
         assert_eq!(policy.delay(u64::MAX), DELAY_MAX);
         assert_eq!(policy.delay(33), DELAY_MAX);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_the_wait_with_the_last_error() {
+        let policy = RetryPolicy { attempts: 5, first_delay: Duration::from_secs(60), cap: DELAY_MAX };
+        let (start, stop, mut sent) = (Instant::now(), Stop::new(), 0);
+        let attempt = || {
+            sent += 1;
+            async { Err::<(), Failure>(Error::transient(Kind::Unreachable, "away").into()) }
+        };
+        let stops = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            stop.set();
+        };
+        let (ended, ()) = tokio::join!(policy.run(&stop, attempt), stops);
+        assert_eq!(ended.unwrap_err().what, "away");
+        assert_eq!((sent, start.elapsed()), (1, Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_client_paces_itself_is_not_waited_for_here() {
+        let policy = RetryPolicy { attempts: 3, first_delay: Duration::from_secs(60), cap: DELAY_MAX };
+        let start = Instant::now();
+        let busy = || async {
+            let error = Error::transient(Kind::Unreachable, "busy");
+            Err::<(), Failure>(Failure { error, retry_after: Some(Duration::from_secs(9)), paced: true })
+        };
+        assert!(policy.run(&Stop::default(), busy).await.is_err());
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
 }

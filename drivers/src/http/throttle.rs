@@ -176,4 +176,18 @@ mod tests {
         drop(one);
         next.await.answered();
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_first_is_let_in_first_but_who_has_timed_out_before_all() {
+        let throttle = Throttle::default();
+        throttle.enter(0).await.refused(Some(Duration::from_secs(1)));
+        let order = Mutex::new(Vec::new());
+        let enter = async |name, timeouts| {
+            let pass = throttle.enter(timeouts).await;
+            order.lock().unwrap().push(name);
+            pass.refused(None);
+        };
+        tokio::join!(enter("first", 0), enter("second", 0), enter("timed out", 1), enter("timed out twice", 2));
+        assert_eq!(order.into_inner().unwrap(), ["timed out twice", "timed out", "first", "second"]);
+    }
 }

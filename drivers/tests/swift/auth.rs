@@ -1,11 +1,13 @@
 //! Tokens: how they are got, renewed once, and never shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use clinker_drivers::RequestContext;
 use clinker_drivers::chunked::store::ChunkStore;
+use clinker_drivers::{Kind, RequestContext};
 use clinker_env::Tasks;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::support::{
     PER_USER, Step, TOKEN, V1, answer, auth_ok, authenticated, caller, capture, put, reason, reply, store, stored,
@@ -224,4 +226,20 @@ async fn per_user_without_a_token_sends_nothing() {
         );
     }
     assert!(script.lines().is_empty());
+}
+
+/// Found by a reviewer: each waited for its own time-out, one after the other.
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_a_mute_identity_service_hear_of_it_at_once() {
+    let sets = [("backup_swift_retry_attempts", "0"), ("backup_swift_timeout", "60")];
+    let (store, _script) = store(&[V1, &sets], vec![Step::HangConnect; 3]);
+    let start = Instant::now();
+    let (one, two, three) = tokio::join!(put(&store, "o-1", b"x"), put(&store, "o-2", b"x"), put(&store, "o-3", b"x"));
+    for failed in [one, two, three] {
+        assert_eq!(failed.unwrap_err().kind, Kind::Timeout);
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(60));
+    // It is asked again for the next.
+    assert_eq!(put(&store, "o-4", b"x").await.unwrap_err().kind, Kind::Timeout);
+    assert_eq!(start.elapsed(), Duration::from_secs(120));
 }
