@@ -1,4 +1,4 @@
-//! The objects of a plan in its order, fetched, unpacked and verified ahead of the one that is being written.
+//! The objects of a plan that are still to be seen, in its order, fetched, unpacked and verified ahead of the one that is being written.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -30,6 +30,8 @@ pub(super) struct Source<'a> {
 
 pub(super) struct Ahead<'a> {
     source: Source<'a>,
+    /// Which objects of the plan.
+    wanted: Vec<usize>,
     window: Window,
     fetching: FuturesOrdered<BoxFuture<'a, Fetched>>,
     fetched: VecDeque<Fetched>,
@@ -46,14 +48,15 @@ struct Fetched {
 }
 
 impl<'a> Ahead<'a> {
-    pub fn new(source: Source<'a>) -> Ahead<'a> {
+    pub fn new(source: Source<'a>, wanted: Vec<usize>) -> Ahead<'a> {
         let window = Window::new(source.driver.settings.inflight_max, Instant::now());
         let (fetching, fetched) = (FuturesOrdered::new(), VecDeque::new());
-        Ahead { source, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
+        Ahead { source, wanted, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
     }
 
-    /// The next object's data; none after the last. To be written before the next is asked for.
-    pub async fn next(&mut self) -> Result<Option<(&'a Planned, Bytes)>> {
+    /// The next object, as its place in the plan, and its data; none after the last. To be written before the next is asked
+    /// for.
+    pub async fn next(&mut self) -> Result<Option<(usize, Bytes)>> {
         self.begin();
         if self.fetched.is_empty()
             && let Some(fetched) = self.fetching.next().await
@@ -61,10 +64,10 @@ impl<'a> Ahead<'a> {
             self.take_in(fetched);
         }
         let Some(fetched) = self.fetched.pop_front() else { return Ok(None) };
-        let planned = &self.source.plan.objects[self.taken];
+        let index = self.wanted[self.taken];
         self.taken += 1;
-        self.held -= planned.object.length;
-        fetched.result.map(|data| Some((planned, data)))
+        self.held -= self.source.plan.objects[index].object.length;
+        fetched.result.map(|data| Some((index, data)))
     }
 
     /// Goes on fetching until `work` is done.
@@ -83,14 +86,16 @@ impl<'a> Ahead<'a> {
     }
 
     fn begin(&mut self) {
-        while let Some(planned) = self.source.plan.objects.get(self.begun)
+        while let Some(&index) = self.wanted.get(self.begun)
             && self.window.admits()
-            && (self.held == 0 || self.held + planned.object.length <= BUDGET)
         {
-            let (source, index) = (self.source, self.begun);
-            let begun = self.window.begin(planned.object.length, Instant::now());
+            let (source, length) = (self.source, self.source.plan.objects[index].object.length);
+            if self.held > 0 && self.held + length > BUDGET {
+                return;
+            }
+            let begun = self.window.begin(length, Instant::now());
             self.begun += 1;
-            self.held += planned.object.length;
+            self.held += length;
             self.fetching.push_back(Box::pin(async move { Fetched { begun, result: source.fetch(index).await } }));
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clinker_env::Work;
 
 use super::ChunkedDriver;
-use super::cut::Cutter;
+use super::cut::{Cutter, Uncut};
 use super::decisions::MetadataAt;
 use super::flight::{Flight, Puts};
 use super::format::{self, DataObject, HashList};
@@ -46,7 +46,7 @@ pub(super) async fn backup(
         env: &driver.env,
         decisions: &*driver.decisions,
         digests: &driver.digests,
-        volume_id: &backup.volume_id,
+        body_md5: driver.store.wants_md5(),
         chunk: geometry.chunk,
         block: geometry.block,
         algorithm,
@@ -170,6 +170,16 @@ impl Job<'_> {
         let encode = move |backup: &Backup| format::encode_hash_list(backup, &hashes);
         self.put_document(stored, name, bytes, encode).await?;
         self.put_metadata(stored).await
+    }
+
+    /// A chunk of the volume; an `invalid_volume` error if the device gives less of it.
+    pub async fn read(&self, device: &dyn Device, offset: u64, len: u64) -> Result<Uncut> {
+        let data = device.read_at(offset, len as usize).await?;
+        if data.len() as u64 == len {
+            return Ok(Uncut { offset, data });
+        }
+        let (id, held) = (&self.backup.volume_id, data.len());
+        Err(Error::new(Kind::InvalidVolume, format!("volume {id} gave {held} of {len} bytes at offset {offset}")))
     }
 
     async fn put_metadata(&self, stored: &mut Stored) -> Result<()> {

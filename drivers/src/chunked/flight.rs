@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
@@ -22,6 +22,10 @@ pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
 const AHEAD: u64 = 32 << 20;
+/// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and as leave room
+/// for one that is on its way.
+const TOGETHER_CHUNKS: usize = 16;
+const TOGETHER: u64 = 200 << 20;
 
 /// The puts on their way.
 #[derive(Default)]
@@ -65,7 +69,11 @@ pub(super) struct Flight<'a, 's> {
     progress: &'s mut Progress,
     stored: &'s mut Stored,
     window: Window,
-    cutting: FuturesOrdered<BoxFuture<'a, Result<(u64, Chunk)>>>,
+    cutting: FuturesOrdered<BoxFuture<'a, Result<Vec<(u64, Chunk)>>>>,
+    /// Chunks in it.
+    cutting_chunks: usize,
+    /// Chunks that were cut together last.
+    together: usize,
     ready: VecDeque<Ready>,
     uncounted: VecDeque<Uncounted>,
     /// Chunks that are counted, and where the last of them ends.
@@ -95,6 +103,8 @@ impl<'a, 's> Flight<'a, 's> {
             stored,
             window: Window::new(job.driver.settings.inflight_max, Instant::now()),
             cutting: FuturesOrdered::new(),
+            cutting_chunks: 0,
+            together: 0,
             ready: VecDeque::new(),
             uncounted: VecDeque::new(),
             counted: 0,
@@ -110,47 +120,58 @@ impl<'a, 's> Flight<'a, 's> {
         loop {
             self.put_ready(puts);
             self.count().await?;
-            while self.may_cut(puts) {
-                self.cut_next().await?;
+            while let Some(chunks) = self.may_cut(puts) {
+                self.cut_next(chunks).await?;
             }
             tokio::select! {
                 biased;
                 Some(answered) = puts.0.next() => self.answered(answered)?,
-                Some(cut) = self.cutting.next() => self.take_in(cut?),
+                Some(cut) = self.cutting.next() => cut?.into_iter().for_each(|cut| self.take_in(cut)),
                 else => return Ok(()),
             }
         }
     }
 
-    fn may_cut(&self, puts: &Puts<'_>) -> bool {
-        let len = self.next_len();
-        if len == 0 {
-            return false;
-        }
+    /// How many chunks are to be cut together now, if any.
+    fn may_cut(&self, puts: &Puts<'_>) -> Option<usize> {
+        let chunk = self.job.cutter.chunk;
+        let left = usize::try_from((self.device.len() - self.offset).div_ceil(chunk)).unwrap_or(usize::MAX);
         if self.window.is_one() {
-            return puts.0.is_empty() && self.uncounted.is_empty() && self.cutting.is_empty();
+            let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.cutting.is_empty();
+            return (idle && left > 0).then_some(1);
         }
-        let waiting = self.cutting.len() + self.ready.len();
-        let fits = self.held == 0 || self.held + len <= BUDGET;
-        fits && (waiting < AHEAD_CHUNKS || self.ahead + len <= AHEAD)
+        let waiting = self.cutting_chunks + self.ready.len();
+        if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
+            return None;
+        }
+        // The first chunks are not to wait for others.
+        let most = TOGETHER_CHUNKS.min((TOGETHER / chunk) as usize).min(self.together * 2).max(1);
+        let fit = usize::try_from(BUDGET.saturating_sub(self.held) / chunk).unwrap_or(usize::MAX);
+        let fit = if self.held == 0 { fit.max(1) } else { fit };
+        Some(most.min(fit).min(left)).filter(|chunks| *chunks > 0)
     }
 
-    /// Bytes of the next chunk; 0 at the end of the volume.
-    fn next_len(&self) -> u64 {
-        self.job.cutter.chunk.min(self.device.len() - self.offset)
-    }
-
-    async fn cut_next(&mut self) -> Result<()> {
+    async fn cut_next(&mut self, chunks: usize) -> Result<()> {
         self.progress.check().await?;
-        let (offset, len) = (self.offset, self.next_len());
-        self.offset += len;
-        self.held += len;
-        self.ahead += len;
-        let (control, device, cutter) = (self.control, self.device, &self.job.cutter);
+        let mut ranges = Vec::with_capacity(chunks);
+        for _ in 0..chunks {
+            let len = self.job.cutter.chunk.min(self.device.len() - self.offset);
+            ranges.push((self.offset, len));
+            self.offset += len;
+            self.held += len;
+            self.ahead += len;
+        }
+        self.together = chunks;
+        self.cutting_chunks += chunks;
+        let (job, control, device) = (self.job, self.control, self.device);
         self.cutting.push_back(Box::pin(async move {
-            control.check_cancelled().await?;
-            let data = device.read_at(offset, len as usize).await?;
-            Ok((len, cutter.cut(offset, len, data).await?))
+            let read = async |(offset, len): &(u64, u64)| {
+                control.check_cancelled().await?;
+                job.read(device, *offset, *len).await
+            };
+            let uncut = try_join_all(ranges.iter().map(read)).await?;
+            let lengths = ranges.into_iter().map(|(_, len)| len);
+            Ok(lengths.zip(job.cutter.cut(uncut).await).collect())
         }));
         Ok(())
     }
@@ -160,6 +181,7 @@ impl<'a, 's> Flight<'a, 's> {
         let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
         self.stored.hashes.extend(chunk.sha256s);
+        self.cutting_chunks -= 1;
         self.held -= len;
         self.ahead -= len;
         for cut in chunk.objects {

@@ -1,17 +1,17 @@
-//! Writing a chain of backups to a volume, oldest first, every byte verified before it is written.
+//! Writing a chain of backups to a volume: of every byte the newest, once, and verified before it is written.
 
 use std::ops::Range;
 
 use bytes::Bytes;
+use clinker_kernels::zero::is_zero;
 
 use super::ChunkedDriver;
 use super::ahead::{Ahead, Source};
-use super::coverage::Coverage;
 use super::plan;
 use super::verify::Verifier;
 use crate::{Backup, Device, RequestContext, RestoreControl, Result};
 
-/// The unit in which zeros are left out on a new volume, counted from an object's start.
+/// The unit in which zeros are left out on a new volume, counted from where a write begins.
 const SPARSE_PIECE: usize = 1 << 20;
 
 pub(super) async fn restore(
@@ -28,12 +28,19 @@ pub(super) async fn restore(
     }
     control.volume_meta(plan.volume_meta.as_deref()).await?;
     let verifier = Verifier::new(driver, &plan, device.len());
-    let mut writer = Writer { device, volume_is_new, written: Coverage::default() };
-    let mut ahead = Ahead::new(Source { driver, context, control, plan: &plan, verifier: &verifier });
-    while let Some((planned, data)) = ahead.next().await? {
-        let offset = planned.object.offset;
+    let writer = Writer { device, volume_is_new };
+    let on_device = |range: &Range<u64>| range.start < device.len();
+    let is_wanted = |index: &usize| verifier.visible(*index).iter().any(on_device);
+    let wanted = (0..plan.objects.len()).filter(is_wanted).collect();
+    let mut ahead = Ahead::new(Source { driver, context, control, plan: &plan, verifier: &verifier }, wanted);
+    while let Some((index, data)) = ahead.next().await? {
+        let offset = plan.objects[index].object.offset;
         let write = async {
-            writer.write(offset, within(device.len(), offset, data)).await?;
+            // A parent may be of a time when the volume was larger.
+            for Range { start, end } in verifier.visible(index).into_iter().filter(on_device) {
+                let within = |byte: u64| (byte.min(device.len()) - offset) as usize;
+                writer.write(start, data.slice(within(start)..within(end))).await?;
+            }
             device.flush().await
         };
         ahead.meanwhile(write).await?;
@@ -42,73 +49,37 @@ pub(super) async fn restore(
     device.flush().await
 }
 
-/// What of an object lies on the device: a parent may be of a time when the volume was larger.
-fn within(device_len: u64, offset: u64, data: Bytes) -> Bytes {
-    let room = usize::try_from(device_len.saturating_sub(offset)).unwrap_or(usize::MAX);
-    data.slice(..data.len().min(room))
-}
-
 struct Writer<'a> {
     device: &'a dyn Device,
+    /// It is all zeros.
     volume_is_new: bool,
-    /// Where a new volume no longer is all zeros.
-    written: Coverage,
 }
 
 impl Writer<'_> {
-    async fn write(&mut self, offset: u64, data: Bytes) -> Result<()> {
-        if data.is_empty() {
-            return Ok(());
-        }
+    /// Nothing is written twice, so that zeros on a new volume need not be written at all.
+    async fn write(&self, offset: u64, data: Bytes) -> Result<()> {
         if !self.volume_is_new {
             return self.device.write_at(offset, data).await;
         }
-        for run in self.needed_runs(offset, &data) {
-            let (start, end) = (offset + run.start as u64, offset + run.end as u64);
-            self.device.write_at(start, data.slice(run)).await?;
-            self.written.overwrite(start..end, 0);
+        for run in runs_with_data(&data) {
+            self.device.write_at(offset + run.start as u64, data.slice(run)).await?;
         }
         Ok(())
     }
+}
 
-    /// All but the pieces that are zero and go where the new volume still is.
-    fn needed_runs(&self, offset: u64, data: &[u8]) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        let mut start = 0;
-        for piece in data.chunks(SPARSE_PIECE) {
-            let range = start..start + piece.len();
-            start = range.end;
-            let target = offset + range.start as u64..offset + range.end as u64;
-            if is_zero(piece) && !self.written.touches(target) {
-                continue;
-            }
-            match runs.last_mut() {
-                Some(run) if run.end == range.start => run.end = range.end,
-                _ => runs.push(range),
-            }
+/// All but the pieces that are zero.
+fn runs_with_data(data: &[u8]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for piece in data.chunks(SPARSE_PIECE) {
+        let range = start..start + piece.len();
+        start = range.end;
+        match runs.last_mut() {
+            _ if is_zero(piece) => {}
+            Some(run) if run.end == range.start => run.end = range.end,
+            _ => runs.push(range),
         }
-        runs
     }
-}
-
-/// Compares the data with themselves, shifted by one: the fastest safe way.
-fn is_zero(data: &[u8]) -> bool {
-    data.first().is_none_or(|first| *first == 0 && data[..data.len() - 1] == data[1..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn zero_is_all_bytes_or_none() {
-        let check = |data: &[u8], expected| assert_eq!(is_zero(data), expected, "{data:?}");
-        check(&[], true);
-        check(&[0], true);
-        check(&[0; 9], true);
-        check(&[1], false);
-        check(&[1; 9], false);
-        check(&[0, 0, 1], false);
-        check(&[1, 0, 0], false);
-    }
+    runs
 }

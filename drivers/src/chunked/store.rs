@@ -48,9 +48,14 @@ pub trait ChunkStore: Send + Sync {
     /// All object names that begin with `prefix`, sorted. Nothing found is an empty list; a failure is never one.
     async fn list(&self, context: &RequestContext, container: &str, prefix: &str) -> Result<Vec<String>>;
 
+    /// Whether [`ChunkStore::put`] makes use of the digest: else none is computed.
+    fn wants_md5(&self) -> bool {
+        true
+    }
+
     /// Stores an object whole or not at all; returns when it is durable and the store has confirmed its digest.
     ///
-    /// `md5` is the digest of `body`.
+    /// `md5` is the digest of `body`, unless the store does not want it.
     async fn put(
         &self,
         context: &RequestContext,

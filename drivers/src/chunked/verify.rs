@@ -59,6 +59,12 @@ impl<'a> Verifier<'a> {
         Verifier { driver, plan, coverage, list }
     }
 
+    /// What of the plan's `index`-th object no later one writes over: byte ranges of the volume, in ascending order.
+    pub fn visible(&self, index: usize) -> Vec<Range<u64>> {
+        let object = &self.plan.objects[index].object;
+        self.coverage.visible(object.offset..object.end(), index)
+    }
+
     /// Checks the unpacked data of the plan's `index`-th object.
     pub async fn check_object(&self, index: usize, data: &Bytes) -> Result<()> {
         let object = &self.plan.objects[index].object;
@@ -95,9 +101,7 @@ impl<'a> Verifier<'a> {
     /// The runs of blocks that can be checked in this object alone.
     fn blocks_of(&self, index: usize) -> Vec<Range<u64>> {
         let Some(list) = &self.list else { return Vec::new() };
-        let object = &self.plan.objects[index].object;
-        let visible = self.coverage.visible(object.offset..object.end(), index);
-        visible.into_iter().map(|part| list.whole_blocks(&part)).filter(|run| !run.is_empty()).collect()
+        self.visible(index).into_iter().map(|part| list.whole_blocks(&part)).filter(|run| !run.is_empty()).collect()
     }
 
     /// Reads the blocks back that no single object holds, when everything is written.

@@ -116,6 +116,10 @@ impl ChunkStore for PosixStore {
         Ok(names)
     }
 
+    fn wants_md5(&self) -> bool {
+        false
+    }
+
     async fn put(
         &self,
         _context: &RequestContext,
