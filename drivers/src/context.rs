@@ -1,4 +1,9 @@
-//! On whose behalf an operation runs.
+//! On whose behalf an operation runs, and whether what it asks for is still wanted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
 
 use crate::Secret;
 
@@ -11,12 +16,55 @@ pub struct RequestContext {
     pub token: Option<Secret>,
     /// The caller's service catalog, in Keystone's v2 form.
     pub catalog: Vec<CatalogEntry>,
+    pub stop: Stop,
 }
 
 impl RequestContext {
     /// The service's own context: no user, no token, no catalog.
     pub fn admin() -> RequestContext {
         RequestContext::default()
+    }
+}
+
+/// Tells requests of an operation that has failed: none is begun any more, or sent again; what is on the wire ends as it ends.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Option<Arc<Signal>>);
+
+#[derive(Debug, Default)]
+struct Signal {
+    set: AtomicBool,
+    changed: Notify,
+}
+
+impl Stop {
+    /// One that can be set; the default cannot.
+    pub fn new() -> Stop {
+        Stop(Some(Arc::default()))
+    }
+
+    pub fn set(&self) {
+        if let Some(signal) = &self.0 {
+            signal.set.store(true, Ordering::Relaxed);
+            signal.changed.notify_waiters();
+        }
+    }
+
+    /// Until it is set; for ever if it never is.
+    pub async fn wait(&self) {
+        let Some(signal) = &self.0 else { return std::future::pending().await };
+        let changed = signal.changed.notified();
+        if !signal.set.load(Ordering::Relaxed) {
+            changed.await;
+        }
+    }
+
+    /// What comes of `work`, unless it is set before.
+    pub(crate) async fn unless<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.wait() => None,
+            done = work => Some(done),
+        }
     }
 }
 

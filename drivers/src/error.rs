@@ -123,6 +123,17 @@ impl fmt::Display for Error {
     }
 }
 
+/// Characters of a foreign text that an error shows.
+const SHOWN_MAX: usize = 255;
+
+/// A text from a server or document as an error shows it: on one line, and not longer than anyone reads.
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        None => text.escape_debug().to_string(),
+        Some((end, _)) => format!("{}…", text[..end].escape_debug()),
+    }
+}
+
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
@@ -137,6 +148,13 @@ mod tests {
     fn a_reason_names_kind_operation_and_target() {
         let error = Error::transient(Kind::Unreachable, "swift refused the connection").during("check_for_setup_error");
         assert_eq!(error.to_string(), "unreachable: check_for_setup_error: swift refused the connection");
+    }
+
+    #[test]
+    fn a_foreign_text_is_shown_on_one_line_and_cut() {
+        assert_eq!(shown("a\nb\"é"), "a\\nb\\\"é");
+        assert_eq!(shown(&"é".repeat(255)), "é".repeat(255));
+        assert_eq!(shown(&"é".repeat(256)), "é".repeat(255) + "…");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod context;
 pub mod device;
 pub mod driver;
 pub mod error;
+pub mod fuzzing;
 pub mod http;
 pub mod options;
 pub mod posix;
@@ -20,7 +21,7 @@ pub mod swift;
 pub mod tls;
 
 pub use capability::Capabilities;
-pub use context::RequestContext;
+pub use context::{RequestContext, Stop};
 pub use device::Device;
 pub use driver::{Backup, BackupControl, BackupDriver, BackupUpdate, RestoreControl};
 pub use error::{Error, Kind, Result};

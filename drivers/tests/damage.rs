@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use clinker_drivers::chunked::decisions::EngineDecisions;
+use clinker_drivers::chunked::format::{HashList, encode_hash_list};
 use clinker_drivers::{Backup, BackupDriver, Error, Kind};
 use proptest::prelude::*;
 use support::{
@@ -98,6 +99,26 @@ fn swapped_objects_of_equal_length_are_found() {
         let error = restore_error(&store, &chain, data.len()).await;
         let expected = format!("integrity: restore: object {second} does not hold what was backed up");
         assert_eq!(error.to_string(), expected);
+    });
+}
+
+/// What no object holds whole is read back from the volume a block at a time: a list with one block of all the volume
+/// had it read into memory at once.
+#[test]
+fn a_block_longer_than_any_object_is_refused() {
+    run(async {
+        let store = MemoryStore::shared(1 << 20, BLOCK);
+        let driver = driver(&store, &options("none"));
+        let data = noise(3 << 20, 5);
+        let chain = [store_backup(&driver, "full", None, &data).await.unwrap()];
+        let list = HashList { block: 1 << 40, sha256s: vec![[7; 32]] };
+        store.set(&format!("{FULL}_sha256file"), encode_hash_list(&chain[0], &list));
+        let error = restore_error(&store, &chain, data.len()).await;
+        let what = format!(
+            "object {FULL}_sha256file: chunk_size is {}, but no object of the chain holds as much",
+            1_u64 << 40
+        );
+        assert_eq!((error.kind, error.what), (Kind::InvalidBackup, what));
     });
 }
 

@@ -322,3 +322,17 @@ async fn a_disk_that_fills_up_fails_the_backup_and_keeps_nothing() {
         assert_eq!(files(&repository.path().join("3f/2a").join(ID)), Vec::<String>::new(), "{suffix}");
     }
 }
+
+#[tokio::test]
+async fn a_file_longer_than_it_can_be_is_not_read() {
+    let repository = tempfile::tempdir().unwrap();
+    let store = store(repository.path());
+    store.put_container(&context(), "c").await.unwrap();
+    // A hole of 1 TiB: whoever reads it whole does not come back.
+    let file = std::fs::File::create(repository.path().join("c/o")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let error = store.get_at_most(&context(), "c", "o", 4096).await.unwrap_err();
+    assert_eq!(error.to_string(), "integrity: object o has more than the 4096 bytes that make sense");
+    file.set_len(4096).unwrap();
+    assert_eq!(store.get_at_most(&context(), "c", "o", 4096).await.unwrap(), vec![0; 4096]);
+}

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use clinker_drivers::error::shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -80,7 +81,7 @@ pub fn read(text: &str) -> Result<Restored> {
         serde_json::from_str(text).map_err(|error| invalid("it is not a JSON object".into()).with_source(error))?;
     let version = container.get("version").and_then(Value::as_u64);
     let Some(version) = version.filter(|version| (1..=NEWEST).contains(version)) else {
-        let found = container.get("version").unwrap_or(&Value::Null);
+        let found = described(container.get("version").unwrap_or(&Value::Null));
         return Err(invalid(format!("version {found} cannot be read, only 1 to {NEWEST}")));
     };
     let empty = Map::new();
@@ -102,6 +103,16 @@ pub fn read(text: &str) -> Result<Restored> {
         metadata,
         volume_glance_metadata: texts(&container, "volume-glance-metadata")?,
     })
+}
+
+/// What an error shows of a value, which may be anything.
+fn described(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{}\"", shown(text)),
+        Value::Array(_) => "list".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+        plain => plain.to_string(),
+    }
 }
 
 fn column(base: &Map<String, Value>, name: &str) -> Result<Option<String>> {

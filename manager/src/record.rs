@@ -4,6 +4,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -178,11 +180,12 @@ fn text(fields: &Fields, name: &str) -> Result<Option<String>> {
     }
 }
 
-/// A moment; without an offset it is UTC.
+/// A moment of the years that rows can hold; without an offset it is UTC.
 fn stamp(fields: &Fields, name: &str) -> Result<Option<Stamp>> {
     let Some(text) = text(fields, name)? else { return Ok(None) };
-    let parsed = text.parse().or_else(|_| format!("{text}Z").parse());
-    parsed.map(|moment| Some(Stamp(moment))).map_err(|_| invalid(format!("{name} is not a moment of time")))
+    let parsed = text.parse().or_else(|_| format!("{text}Z").parse()).ok();
+    let moment = parsed.filter(|moment: &Timestamp| moment.to_zoned(TimeZone::UTC).year() > 0);
+    moment.map(|moment| Some(Stamp(moment))).ok_or_else(|| invalid(format!("{name} is not a moment of time")))
 }
 
 fn invalid(what: String) -> Error {

@@ -1,4 +1,4 @@
-//! The latency benchmark's results: a [`table`] for people, a [`page`] with pictures, and what moved since a baseline.
+//! The latency benchmark's results: a [`table()`] for people, a [`page()`] with pictures, and what moved since a baseline.
 
 mod durations;
 mod flight;

@@ -1,18 +1,20 @@
-//! The objects of a plan that are still to be seen, in its order, fetched, unpacked and verified ahead of the one that is being written.
+//! The objects of a plan of which something is still to be seen, in its order: fetched, unpacked and verified ahead of
+//! the one that is being written.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 
 use bytes::Bytes;
 use clinker_env::Work;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 use super::ChunkedDriver;
 use super::compress::Algorithm;
 use super::flight::BUDGET;
+use super::limits;
 use super::plan::{Plan, Planned};
 use super::verify::Verifier;
 use super::window::{Begun, Window};
@@ -33,8 +35,9 @@ pub(super) struct Ahead<'a> {
     /// Which objects of the plan.
     wanted: Vec<usize>,
     window: Window,
-    fetching: FuturesOrdered<BoxFuture<'a, Fetched>>,
-    fetched: VecDeque<Fetched>,
+    fetching: FuturesUnordered<BoxFuture<'a, Fetched>>,
+    /// Those that came, by their place in `wanted`.
+    fetched: BTreeMap<usize, Result<Bytes>>,
     /// Objects whose fetch has begun, and those that were taken.
     begun: usize,
     taken: usize,
@@ -43,6 +46,8 @@ pub(super) struct Ahead<'a> {
 }
 
 struct Fetched {
+    /// In `wanted`.
+    at: usize,
     begun: Begun,
     result: Result<Bytes>,
 }
@@ -50,7 +55,7 @@ struct Fetched {
 impl<'a> Ahead<'a> {
     pub fn new(source: Source<'a>, wanted: Vec<usize>) -> Ahead<'a> {
         let window = Window::new(source.driver.settings.inflight_max, Instant::now());
-        let (fetching, fetched) = (FuturesOrdered::new(), VecDeque::new());
+        let (fetching, fetched) = (FuturesUnordered::new(), BTreeMap::new());
         Ahead { source, wanted, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
     }
 
@@ -58,16 +63,19 @@ impl<'a> Ahead<'a> {
     /// for.
     pub async fn next(&mut self) -> Result<Option<(usize, Bytes)>> {
         self.begin();
-        if self.fetched.is_empty()
+        while !self.fetched.contains_key(&self.taken)
             && let Some(fetched) = self.fetching.next().await
         {
             self.take_in(fetched);
+            if !self.window.is_one() {
+                self.begin();
+            }
         }
-        let Some(fetched) = self.fetched.pop_front() else { return Ok(None) };
+        let Some(fetched) = self.fetched.remove(&self.taken) else { return Ok(None) };
         let index = self.wanted[self.taken];
         self.taken += 1;
         self.held -= self.source.plan.objects[index].object.length;
-        fetched.result.map(|data| Some((index, data)))
+        fetched.map(|data| Some((index, data)))
     }
 
     /// Goes on fetching until `work` is done.
@@ -93,16 +101,16 @@ impl<'a> Ahead<'a> {
             if self.held > 0 && self.held + length > BUDGET {
                 return;
             }
-            let begun = self.window.begin(length, Instant::now());
+            let (at, begun) = (self.begun, self.window.begin(length, Instant::now()));
             self.begun += 1;
             self.held += length;
-            self.fetching.push_back(Box::pin(async move { Fetched { begun, result: source.fetch(index).await } }));
+            self.fetching.push(Box::pin(async move { Fetched { at, begun, result: source.fetch(index).await } }));
         }
     }
 
     fn take_in(&mut self, fetched: Fetched) {
         self.window.answered(fetched.begun, Instant::now());
-        self.fetched.push_back(fetched);
+        self.fetched.insert(fetched.at, fetched.result);
     }
 }
 
@@ -111,7 +119,8 @@ impl Source<'_> {
         self.control.check_cancelled().await?;
         let Planned { container, object, algorithm } = &self.plan.objects[index];
         let (algorithm, length) = (*algorithm, object.length);
-        let stored = self.driver.store.get(self.context, container, &object.name).await?;
+        let stored =
+            self.driver.store.get_at_most(self.context, container, &object.name, limits::stored(length)).await?;
         let data = if algorithm == Algorithm::None {
             algorithm.unpack(stored, length)
         } else {

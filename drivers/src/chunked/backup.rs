@@ -15,7 +15,7 @@ use super::flight::{Flight, Puts};
 use super::format::{self, DataObject, HashList};
 use super::progress::{Progress, Schedule};
 use super::store::Geometry;
-use crate::{Backup, BackupControl, BackupUpdate, Device, Error, Kind, RequestContext, Result};
+use crate::{Backup, BackupControl, BackupUpdate, Device, Error, Kind, RequestContext, Result, Stop};
 
 /// About what one hash takes in a sha256file, and one object in the metadata: the work of writing them.
 const SHA256_LINE: u64 = 72;
@@ -53,7 +53,8 @@ pub(super) async fn backup(
         compression: &driver.settings.compression,
         parent_hashes,
     };
-    let job = Job { driver, context, backup, container, prefix, cutter };
+    let stopped_by = RequestContext { stop: Stop::new(), ..context.clone() };
+    let job = Job { driver, context: stopped_by, clean_up_context: context, backup, container, prefix, cutter };
     let mut stored = Stored::default();
     match job.store_everything(&mut stored, device, geometry.progress_timer, control).await {
         Ok(()) => Ok(BackupUpdate { object_count: driver.decisions.object_count(stored.objects.len() as u64) }),
@@ -86,7 +87,7 @@ async fn parent_hashes(
         |kind, what: String| Error::new(kind, format!("parent backup {}: {what}; a full backup is needed", parent.id));
     let (container, prefix) = super::location(parent)?;
     let name = format::sha256file_name(prefix);
-    let body = driver.store.get(context, container, &name).await.map_err(|error| {
+    let body = driver.document(context, parent, container, &name).await.map_err(|error| {
         if error.kind != Kind::NotFound {
             return error;
         }
@@ -108,7 +109,9 @@ async fn parent_hashes(
 /// A backup under way: what does not change.
 pub(super) struct Job<'a> {
     pub driver: &'a ChunkedDriver,
-    context: &'a RequestContext,
+    /// Its puts end when it has failed; its clean-up does not.
+    context: RequestContext,
+    clean_up_context: &'a RequestContext,
     backup: &'a Backup,
     container: String,
     pub prefix: String,
@@ -147,6 +150,7 @@ impl Job<'_> {
             Ok(()) => progress.finish().await,
             Err(error) => {
                 progress.abandon().await;
+                self.context.stop.set();
                 puts.settle().await;
                 Err(error)
             }
@@ -208,13 +212,13 @@ impl Job<'_> {
     }
 
     pub async fn put(&self, name: &str, body: Bytes, md5: [u8; 16]) -> Result<()> {
-        self.driver.store.put(self.context, &self.container, name, body, md5).await
+        self.driver.store.put(&self.context, &self.container, name, body, md5).await
     }
 
     /// One pass, the marks of completeness first; what an unreachable store keeps, the later delete removes (D7).
     async fn clean_up(&self, names: &[String]) {
         for name in names.iter().rev() {
-            if let Err(error) = self.driver.store.delete(self.context, &self.container, name).await {
+            if let Err(error) = self.driver.store.delete(self.clean_up_context, &self.container, name).await {
                 tracing::warn!(object = %name, %error, "clean-up could not remove an object");
                 if matches!(error.kind, Kind::Unreachable | Kind::Timeout) {
                     return;

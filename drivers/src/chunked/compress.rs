@@ -19,6 +19,10 @@ pub type Wrong = String;
 
 /// Memory reserved at once while unpacking; longer data grow the buffer as they prove to exist.
 const RESERVE_MAX: u64 = 64 << 20;
+/// What is reserved at most for a byte of packed data: zlib never unpacks one to more.
+const RESERVE_RATIO: u64 = 1032;
+/// The windows of zstd that every decoder ought to know, 8 MiB, and the largest it takes unasked, as powers of two.
+const WINDOW_LOG: std::ops::RangeInclusive<u32> = 23..=27;
 
 impl Algorithm {
     /// The algorithm behind an option's value or an object's tag, in any letter case.
@@ -59,18 +63,22 @@ impl Algorithm {
             Algorithm::None => (stored, 0),
             Algorithm::Zlib => {
                 let mut decoder = flate2::bufread::ZlibDecoder::new(&stored[..]);
-                let data = self.bounded(&mut decoder, length)?;
+                let data = self.bounded(&mut decoder, stored.len(), length)?;
                 (data, stored.len() as u64 - decoder.total_in())
             }
             Algorithm::Bzip2 => {
                 let mut decoder = bzip2::bufread::BzDecoder::new(&stored[..]);
-                let data = self.bounded(&mut decoder, length)?;
+                let data = self.bounded(&mut decoder, stored.len(), length)?;
                 (data, stored.len() as u64 - decoder.total_in())
             }
             Algorithm::Zstd => {
                 let decoder = zstd::stream::read::Decoder::with_buffer(&stored[..]);
                 let mut decoder = decoder.map_err(|_| self.invalid())?.single_frame();
-                let data = self.bounded(&mut decoder, length)?;
+                // The window is reserved whole; one that is larger than the data is none of a compressor's making.
+                let window = u64::BITS - length.saturating_sub(1).leading_zeros();
+                let window = window.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end());
+                decoder.window_log_max(window).map_err(|_| self.invalid())?;
+                let data = self.bounded(&mut decoder, stored.len(), length)?;
                 (data, decoder.finish().len() as u64)
             }
         };
@@ -87,9 +95,10 @@ impl Algorithm {
         Ok(data)
     }
 
-    fn bounded(self, decoder: &mut dyn Read, length: u64) -> Result<Bytes, Wrong> {
+    fn bounded(self, decoder: &mut dyn Read, stored: usize, length: u64) -> Result<Bytes, Wrong> {
         let limit = length.saturating_add(1);
-        let mut data = Vec::with_capacity(limit.min(RESERVE_MAX) as usize);
+        let likely = (stored as u64).saturating_mul(RESERVE_RATIO).min(RESERVE_MAX);
+        let mut data = Vec::with_capacity(limit.min(likely) as usize);
         decoder.take(limit).read_to_end(&mut data).map_err(|_| self.invalid())?;
         Ok(data.into())
     }

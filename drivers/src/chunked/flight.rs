@@ -21,7 +21,7 @@ use crate::{BackupControl, Device, Result};
 pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
-const AHEAD: u64 = 32 << 20;
+const AHEAD: u64 = 128 << 20;
 /// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and as leave room
 /// for one that is on its way.
 const TOGETHER_CHUNKS: usize = 16;

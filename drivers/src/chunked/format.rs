@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::parts::{Digest, Single};
 use super::compress::Algorithm;
+use crate::error::shown;
 use crate::{Backup, Error, Kind, Result};
 
 /// The only readable version.
 pub const VERSION: &str = "1.0.0";
+
+/// Bytes of an object's name: no store has objects with longer ones (Swift and S3 1,024, files 255).
+const NAME_MAX: usize = 1024;
 
 /// The name of the `index`-th data object, counted from 1.
 pub fn object_name(prefix: &str, index: u64) -> String {
@@ -47,7 +52,7 @@ impl DataObject {
     /// The algorithm its tag names.
     pub fn algorithm(&self) -> Result<Algorithm> {
         Algorithm::named(&self.compression).ok_or_else(|| {
-            let tag = self.compression.escape_debug();
+            let tag = shown(&self.compression);
             Error::new(Kind::InvalidBackup, format!("object {}: unknown compression algorithm \"{tag}\"", self.name))
         })
     }
@@ -99,7 +104,7 @@ struct HashListOut<'a> {
 #[derive(Deserialize)]
 struct MetadataIn {
     version: String,
-    objects: Vec<BTreeMap<String, Entry>>,
+    objects: Vec<Single<Entry>>,
 }
 
 /// What a metadata object says of the backup that it was written for.
@@ -120,7 +125,7 @@ struct VolumeMetaIn {
 struct HashListIn {
     version: String,
     chunk_size: u64,
-    sha256s: Vec<String>,
+    sha256s: Vec<Digest<32>>,
 }
 
 /// The metadata object of a backup whose data objects, in write order, are `objects`.
@@ -162,16 +167,7 @@ pub fn encode_hash_list(backup: &Backup, hashes: &HashList) -> Vec<u8> {
 pub fn decode_metadata(name: &str, body: &[u8]) -> Result<Vec<DataObject>> {
     let metadata: MetadataIn = decode(name, body)?;
     check_version(name, &metadata.version)?;
-    let mut objects = Vec::new();
-    for single in metadata.objects {
-        if single.len() != 1 {
-            return Err(invalid(name, &format!("an entry of objects has {} keys, expected 1", single.len())));
-        }
-        for (object, entry) in single {
-            objects.push(data_object(name, object, entry)?);
-        }
-    }
-    Ok(objects)
+    metadata.objects.into_iter().map(|Single(object, entry)| data_object(name, object, entry)).collect()
 }
 
 /// What a metadata object keeps of the volume: a document of the service's own. `name` is its own name, for the error.
@@ -185,12 +181,16 @@ pub fn decode_origin(name: &str, body: &[u8]) -> Result<Origin> {
 }
 
 fn data_object(name: &str, object: String, entry: Entry) -> Result<DataObject> {
+    let shown = || shown(&object);
+    if object.is_empty() || object.len() > NAME_MAX || object.contains(char::is_control) {
+        return Err(invalid(name, &format!("\"{}\" is no name of an object", shown())));
+    }
     let Some(md5) = hex_digest(&entry.md5) else {
-        return Err(invalid(name, &format!("md5 of {object} is not 32 hexadecimal digits")));
+        return Err(invalid(name, &format!("md5 of {} is not 32 hexadecimal digits", shown())));
     };
     if entry.length == 0 || entry.offset.checked_add(entry.length).is_none() {
         let (offset, length) = (entry.offset, entry.length);
-        return Err(invalid(name, &format!("{object} cannot hold {length} bytes at offset {offset}")));
+        return Err(invalid(name, &format!("{} cannot hold {length} bytes at offset {offset}", shown())));
     }
     Ok(DataObject { name: object, offset: entry.offset, length: entry.length, compression: entry.compression, md5 })
 }
@@ -199,10 +199,7 @@ fn data_object(name: &str, object: String, entry: Entry) -> Result<DataObject> {
 pub fn decode_hash_list(name: &str, body: &[u8]) -> Result<HashList> {
     let list: HashListIn = decode(name, body)?;
     check_version(name, &list.version)?;
-    let sha256s: Option<Vec<[u8; 32]>> = list.sha256s.iter().map(|text| hex_digest(text)).collect();
-    let Some(sha256s) = sha256s else {
-        return Err(invalid(name, "an entry of sha256s is not 64 hexadecimal digits"));
-    };
+    let sha256s: Vec<[u8; 32]> = list.sha256s.into_iter().map(|Digest(sha256)| sha256).collect();
     if list.chunk_size == 0 || list.chunk_size.checked_mul(sha256s.len() as u64).is_none() {
         return Err(invalid(name, &format!("chunk_size cannot be {}", list.chunk_size)));
     }
@@ -220,7 +217,7 @@ fn check_version(name: &str, version: &str) -> Result<()> {
     if version == VERSION {
         return Ok(());
     }
-    Err(invalid(name, &format!("version \"{}\" cannot be read, only {VERSION}", version.escape_debug())))
+    Err(invalid(name, &format!("version \"{}\" cannot be read, only {VERSION}", shown(version))))
 }
 
 fn invalid(name: &str, what: &str) -> Error {
@@ -258,5 +255,6 @@ fn encode(document: &impl Serialize) -> Vec<u8> {
     out.into_bytes()
 }
 
+mod parts;
 #[cfg(test)]
 mod tests;

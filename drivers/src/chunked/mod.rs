@@ -13,6 +13,7 @@ mod delete;
 pub mod digests;
 mod flight;
 pub mod format;
+mod limits;
 mod plan;
 mod progress;
 mod record;
@@ -86,6 +87,11 @@ impl ChunkedDriver {
                 format!("option backup_compression_algorithm: found \"{found}\", expected none, zlib, bz2 or zstd");
             Error::new(Kind::InvalidConfig, what)
         })
+    }
+
+    /// A metadata object or sha256file of the backup.
+    async fn document(&self, context: &RequestContext, backup: &Backup, container: &str, name: &str) -> Result<Bytes> {
+        self.store.get_at_most(context, container, name, limits::document(backup)).await
     }
 
     async fn hash_list(&self, name: String, body: Bytes) -> Result<format::HashList> {

@@ -8,6 +8,7 @@ use super::ChunkedDriver;
 use super::compress::Algorithm;
 use super::format::{self, DataObject, HashList};
 use super::verify;
+use crate::error::shown;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// The objects of a whole chain in the order of writing, and the hashes of what must come out.
@@ -45,7 +46,7 @@ pub(super) async fn read(
         volume_meta = member.volume_meta;
     }
     let hashes = if has_hash_list {
-        let body = driver.store.get(context, container, &hash_list_name).await?;
+        let body = driver.document(context, requested, container, &hash_list_name).await?;
         Some(driver.hash_list(hash_list_name.clone(), body).await?)
     } else {
         None
@@ -71,7 +72,7 @@ pub(super) async fn read_member(
 ) -> Result<Member> {
     let (container, prefix) = super::location(backup)?;
     let name = format::metadata_name(prefix);
-    let body = driver.store.get(context, container, &name).await.map_err(|error| {
+    let body = driver.document(context, backup, container, &name).await.map_err(|error| {
         if error.kind != Kind::NotFound {
             return error;
         }
@@ -100,9 +101,8 @@ fn check_listing(
     metadata_name: &str,
     hash_list_name: &str,
 ) -> Result<()> {
-    let invalid = |name: &str, what: &str| {
-        Err(Error::new(Kind::InvalidBackup, format!("object {}: {what}", name.escape_debug())))
-    };
+    let invalid =
+        |name: &str, what: &str| Err(Error::new(Kind::InvalidBackup, format!("object {}: {what}", shown(name))));
     let special = [metadata_name, hash_list_name];
     let mut named = BTreeSet::new();
     for object in objects {
@@ -135,6 +135,7 @@ impl Plan {
             return too_small(format!("object {}, which ends at byte {}", last.name, last.end()));
         }
         if let Some(hashes) = &self.hashes {
+            self.check_block(hashes, volume_len.min(device_len))?;
             let blocks = hashes.sha256s.len() as u64;
             if blocks > device_len.div_ceil(hashes.block) {
                 let (name, block) = (&self.hash_list_name, hashes.block);
@@ -142,6 +143,18 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Some object of a chain holds a whole block, or the volume if it is shorter. What is read back of the volume at a
+    /// time is a block, so a longer one would only fill the memory.
+    fn check_block(&self, hashes: &HashList, volume_len: u64) -> Result<()> {
+        let longest = self.objects.iter().map(|planned| planned.object.length).max().unwrap_or(0);
+        if hashes.block.min(volume_len) <= longest.max(verify::READ_BACK) {
+            return Ok(());
+        }
+        let (name, block) = (&self.hash_list_name, hashes.block);
+        let what = format!("object {name}: chunk_size is {block}, but no object of the chain holds as much");
+        Err(Error::new(Kind::InvalidBackup, what))
     }
 }
 

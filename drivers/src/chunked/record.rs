@@ -7,6 +7,7 @@ use clinker_env::Work;
 use super::ChunkedDriver;
 use super::format::{self, Origin};
 use super::plan;
+use crate::error::shown;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// What the record alone tells, without asking the store.
@@ -30,7 +31,7 @@ pub(super) async fn verify(
     check(driver, backup)?;
     let (container, prefix) = super::location(backup)?;
     let name = format::metadata_name(prefix);
-    let body = driver.store.get(context, container, &name).await?;
+    let body = driver.document(context, backup, container, &name).await?;
     let (bytes, document, copy) = (body.len() as u64, name.clone(), body.clone());
     let origin = driver.env.compute(Work::Other, bytes, move || format::decode_origin(&document, &copy)).await?;
     is_of(&origin, backup, &name)?;
@@ -50,7 +51,7 @@ fn is_of(origin: &Origin, backup: &Backup, name: &str) -> Result<()> {
         ("volume_id", Some(&origin.volume_id), Some(&backup.volume_id)),
         ("parent_id", origin.parent_id.as_ref(), backup.parent_id.as_ref()),
     ];
-    let text = |value: Option<&String>| value.map_or("null".to_owned(), |value| value.escape_debug().to_string());
+    let text = |value: Option<&String>| value.map_or("null".to_owned(), |value| shown(value));
     match facts.into_iter().find(|(_, stored, recorded)| stored != recorded) {
         None => Ok(()),
         Some((field, stored, recorded)) => {

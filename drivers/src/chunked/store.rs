@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{Backup, RequestContext, Result};
+use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// Sizes of the chunked format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,14 @@ pub trait ChunkStore: Send + Sync {
     /// The whole object. Fewer bytes than the store announced is an error, never a short answer.
     async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes>;
 
+    /// The whole object, of which a sound store cannot hold more than `max` bytes. More is `integrity`.
+    ///
+    /// Stores read no further than that: what somebody else made of an object must not fill the memory.
+    async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        let body = self.get(context, container, name).await?;
+        if body.len() as u64 > max { Err(too_long(name, max)) } else { Ok(body) }
+    }
+
     /// Removes an object; one that is not there is a success.
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()>;
 
@@ -75,4 +83,9 @@ pub trait ChunkStore: Send + Sync {
     async fn discard_partial(&self, _context: &RequestContext, _container: &str, _prefix: &str) -> Result<()> {
         Ok(())
     }
+}
+
+/// An object that is longer than it can be.
+pub(crate) fn too_long(name: &str, max: u64) -> Error {
+    Error::new(Kind::Integrity, format!("object {name} has more than the {max} bytes that make sense"))
 }

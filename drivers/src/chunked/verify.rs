@@ -19,7 +19,7 @@ use super::plan::Plan;
 use crate::{Device, Error, Kind, Result};
 
 /// Bytes read back from the device at a time, at least one block.
-const READ_BACK: u64 = 1 << 20;
+pub(super) const READ_BACK: u64 = 1 << 20;
 
 pub(super) struct Verifier<'a> {
     driver: &'a ChunkedDriver,

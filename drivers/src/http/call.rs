@@ -1,10 +1,12 @@
 //! One request to a store of objects, before it is addressed and authorised; and the paths of containers and objects.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{Failure, Method, Request, Response, Url};
-use crate::{Error, Kind, Result};
+use super::{BodyLimit, Failure, Method, Request, Response, Url};
+use crate::{Error, Kind, Result, Stop};
 
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Objects keep their slashes.
@@ -44,6 +46,11 @@ pub(crate) struct Call {
     /// A status that is an answer like a success, not an error.
     also_ok: Option<u16>,
     heeds_throttling: bool,
+    /// None: its answer is a document.
+    answer: Option<BodyLimit>,
+    pub stop: Stop,
+    /// How often it was given up because no answer came.
+    timeouts: AtomicU64,
 }
 
 impl Call {
@@ -56,7 +63,22 @@ impl Call {
             body: Bytes::new(),
             also_ok: None,
             heeds_throttling: false,
+            answer: None,
+            stop: Stop::default(),
+            timeouts: AtomicU64::new(0),
         }
+    }
+
+    /// Its answer is an object of at most `max` bytes; a longer one is not what was stored.
+    pub fn answer_at_most(mut self, max: u64) -> Call {
+        self.answer = Some(BodyLimit { max, kind: Kind::Integrity });
+        self
+    }
+
+    /// It is not to be begun, or sent again, once that is set.
+    pub fn until(mut self, stop: &Stop) -> Call {
+        self.stop = stop.clone();
+        self
     }
 
     /// It is one of many that may be on their way at once: it waits when the server refuses others.
@@ -81,6 +103,14 @@ impl Call {
         self
     }
 
+    /// Notes what became of an attempt.
+    pub fn noted(&self, outcome: Result<Response>) -> Result<Response> {
+        if outcome.as_ref().is_err_and(|error| error.kind == Kind::Timeout) {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+        outcome
+    }
+
     pub fn accepts(&self, response: &Response) -> bool {
         response.is_success() || self.also_ok == Some(response.status)
     }
@@ -92,6 +122,9 @@ impl Call {
             request = request.header(name, value)?;
         }
         request.heeds_throttling = self.heeds_throttling;
+        request.stop = self.stop.clone();
+        request.timeouts = self.timeouts.load(Ordering::Relaxed);
+        request.answer = self.answer.unwrap_or(request.answer);
         Ok(request.body(self.body.clone()))
     }
 }
@@ -116,5 +149,5 @@ pub(crate) fn refused(target: &str, what: &str, response: &Response) -> Failure 
         408 | 429 | 498 | 499 | 500.. => Error::transient(Kind::Unreachable, text),
         _ => Error::new(Kind::Internal, text),
     };
-    Failure { error, retry_after: response.retry_after() }
+    Failure { error, retry_after: response.retry_after(), paced: false }
 }

@@ -9,15 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use clinker_env::{BoxStream, Env};
 use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use super::patience::{Heard, Patience};
 use super::turns::{Turn, Turns};
-use super::{Method, Request, Response};
+use super::{BodyLimit, Method, Request, Response};
 use crate::tls::Tls;
 use crate::{Error, Kind, Result};
 
@@ -28,6 +30,20 @@ pub(super) struct Connection {
     task: AbortHandle,
 }
 
+/// Of a refusal so much is read: its reason is told at the beginning, if at all.
+const REFUSAL_MAX: u64 = 1 << 20;
+/// Memory reserved for an answer because of what its head announces; longer ones prove that they are coming.
+const RESERVE_MAX: u64 = 1 << 20;
+/// How much more than has come is reserved at once, up to what the head announces.
+const GROWTH: u64 = 15;
+
+/// An answer, as far as it was read.
+pub(super) struct Answer {
+    pub response: Response,
+    /// Whether that was to its end: if not, the connection is of no further use.
+    pub whole: bool,
+}
+
 /// Why an exchange ended.
 pub(super) struct Failed {
     pub error: Error,
@@ -36,13 +52,18 @@ pub(super) struct Failed {
 }
 
 impl Connection {
-    pub(super) async fn open(env: &Env, tls: &Tls, request: &Request, limit: Duration) -> Result<Connection> {
+    pub(super) async fn open(env: &Env, tls: &Tls, request: &Request, patience: &Patience) -> Result<Connection> {
         let Request { target, .. } = request;
-        let stream = match timeout(limit, connect(env, tls, request)).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(mute(target, limit)),
+        let begun = Instant::now();
+        let mut connecting = pin!(connect(env, tls, request));
+        let stream = loop {
+            match timeout_at(patience.ends_at(begun), connecting.as_mut()).await {
+                Ok(connected) => break connected?,
+                Err(_) if patience.ends_at(begun) > Instant::now() => {}
+                Err(_) => return Err(mute(target, patience.limit)),
+            }
         };
-        let traffic = Traffic::default();
+        let traffic = Traffic { heard: patience.heard.clone(), ..Traffic::default() };
         let io = TokioIo::new(Watched { stream, traffic: traffic.clone() });
         let (sender, connection) = http1::Builder::new()
             .title_case_headers(true)
@@ -58,31 +79,35 @@ impl Connection {
         self.sender.is_closed()
     }
 
-    /// Sends the request, a large body when it is its turn, and reads the whole answer.
+    /// Sends the request, a large body when it is its turn, and reads the whole answer, but for refusals beyond all sense.
     pub(super) async fn exchange(
         &mut self,
         request: &Request,
-        limit: Duration,
+        patience: &Patience,
         turns: &Turns,
-    ) -> Result<Response, Failed> {
+    ) -> Result<Answer, Failed> {
         let target = request.target;
         let message = message(request).map_err(|error| Failed { error, unanswered: false })?;
-        self.traffic.start(turns.take(request.body.len()).await);
-        let mut work = pin!(send_and_read(&mut self.sender, message));
+        let Some(turn) = request.stop.unless(turns.take(request.body.len())).await else {
+            return Err(Failed { error: request.not_wanted(), unanswered: false });
+        };
+        self.traffic.start(turn);
+        let mut work = pin!(send_and_read(&mut self.sender, message, request.answer));
         loop {
-            let mute_at = self.traffic.last() + limit;
+            let mute_at = patience.ends_at(self.traffic.last());
             let wake_at = self.traffic.turn_ends_at().map_or(mute_at, |at| at.min(mute_at));
             match timeout_at(wake_at, work.as_mut()).await {
-                Ok(Ok(response)) => {
+                Ok(Ok(Some(answer))) => {
                     self.traffic.end_turn();
-                    return Ok(response);
+                    return Ok(answer);
                 }
+                Ok(Ok(None)) => return Err(Failed { error: too_long(target, request.answer), unanswered: false }),
                 Ok(Err(error)) => {
                     return Err(Failed { error: broken(target, error), unanswered: self.traffic.read() == 0 });
                 }
                 Err(_) if self.traffic.turn_ends_at().is_some_and(|at| at <= Instant::now()) => self.traffic.end_turn(),
-                Err(_) if self.traffic.last() + limit > Instant::now() => {}
-                Err(_) => return Err(Failed { error: mute(target, limit), unanswered: false }),
+                Err(_) if patience.ends_at(self.traffic.last()) > Instant::now() => {}
+                Err(_) => return Err(Failed { error: mute(target, patience.limit), unanswered: false }),
             }
         }
     }
@@ -100,14 +125,50 @@ async fn connect(env: &Env, tls: &Tls, request: &Request) -> Result<BoxStream> {
     if url.is_tls() { tls.wrap(env, target, url.host(), stream).await } else { Ok(stream) }
 }
 
+/// None if a success has a longer body than it may have.
 async fn send_and_read(
     sender: &mut SendRequest<Full<Bytes>>,
     message: hyper::Request<Full<Bytes>>,
-) -> hyper::Result<Response> {
+    limit: BodyLimit,
+) -> hyper::Result<Option<Answer>> {
     sender.ready().await?;
     let (head, body) = sender.send_request(message).await?.into_parts();
-    let body = body.collect().await?.to_bytes();
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body })
+    let success = head.status.is_success();
+    let (body, whole) = read(body, if success { limit.max } else { REFUSAL_MAX }).await?;
+    if success && !whole {
+        return Ok(None);
+    }
+    let response = Response { status: head.status.as_u16(), headers: head.headers, body };
+    Ok(Some(Answer { response, whole }))
+}
+
+/// At most `max` bytes of a body, and whether that is all of it.
+async fn read(mut body: Incoming, max: u64) -> hyper::Result<(Bytes, bool)> {
+    let announced = body.size_hint().exact();
+    if announced.is_some_and(|len| len > max) {
+        return Ok((Bytes::new(), false));
+    }
+    let mut held = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        let have = held.len() as u64;
+        if data.len() as u64 > max - have {
+            return Ok((held.into(), false));
+        }
+        if held.capacity() - held.len() < data.len()
+            && let Some(announced) = announced
+        {
+            let more = (announced - have).min(RESERVE_MAX.max(have.saturating_mul(GROWTH)));
+            held.reserve_exact(usize::try_from(more).unwrap_or(usize::MAX).max(data.len()));
+        }
+        held.extend_from_slice(&data);
+    }
+    Ok((held.into(), true))
+}
+
+fn too_long(target: &str, limit: BodyLimit) -> Error {
+    let what = format!("{target} answered with more than the {} bytes that make sense", limit.max);
+    Error::new(limit.kind, what)
 }
 
 fn message(request: &Request) -> Result<hyper::Request<Full<Bytes>>> {
@@ -151,7 +212,10 @@ fn mute(target: &str, limit: Duration) -> Error {
 
 /// When bytes last moved, and how many came in since the exchange began.
 #[derive(Clone, Default)]
-struct Traffic(Arc<Mutex<Counts>>);
+struct Traffic {
+    counts: Arc<Mutex<Counts>>,
+    heard: Option<Heard>,
+}
 
 struct Counts {
     last: Instant,
@@ -188,6 +252,9 @@ impl Traffic {
     }
 
     fn received(&self, bytes: usize) {
+        if let Some(heard) = &self.heard {
+            heard.now();
+        }
         let mut counts = self.counts();
         counts.last = Instant::now();
         counts.read += bytes as u64;
@@ -209,7 +276,7 @@ impl Traffic {
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.0.lock().expect("no panic while locked")
+        self.counts.lock().expect("no panic while locked")
     }
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod call;
 mod connection;
 pub(crate) mod objects;
+mod patience;
 pub mod retry;
 mod throttle;
 mod turns;
@@ -27,8 +28,9 @@ pub use retry::{Failure, RetryPolicy};
 pub use url::Url;
 
 use crate::tls::Tls;
-use crate::{Error, Kind, Result};
-use connection::Connection;
+use crate::{Error, Kind, Result, Stop};
+use connection::{Answer, Connection};
+use patience::{Heard, Patience};
 use throttle::Throttle;
 use turns::Turns;
 
@@ -37,10 +39,22 @@ const IDLE_MAX: usize = 8;
 /// A longer time-out is none, and could not be added to a point in time.
 const TIMEOUT_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
+/// Longer than any list or token: a page of ten thousand names, each with 1,600 bytes of its own and what is told of it.
+const ANSWER_MAX: u64 = 16 << 20;
+
+/// How long the body of a successful answer may be. What is longer is not held in memory: it is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimit {
+    /// Bytes.
+    pub max: u64,
+    /// What a longer one is.
+    pub kind: Kind,
+}
+
 /// Idle connections by server.
 type Idle = BTreeMap<(bool, String, u16), Vec<Connection>>;
 
-/// A request with its whole body. Answers are read whole, too.
+/// A request with its whole body. Answers are read whole, too, within a limit.
 #[derive(Clone)]
 pub struct Request {
     /// What error texts call the server, e.g. `swift`.
@@ -51,11 +65,29 @@ pub struct Request {
     pub body: Bytes,
     /// Whether it waits while the server has refused others of its kind with 429 or 503.
     pub heeds_throttling: bool,
+    pub answer: BodyLimit,
+    /// Not to be begun once it is set.
+    pub stop: Stop,
+    /// How often it was given up because no answer came.
+    pub timeouts: u64,
 }
 
 impl Request {
+    /// Its answer is a document, of 16 MiB at most.
     pub fn new(target: &'static str, method: Method, url: Url) -> Request {
-        Request { target, method, url, headers: HeaderMap::new(), body: Bytes::new(), heeds_throttling: false }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        let answer = BodyLimit { max: ANSWER_MAX, kind: Kind::Internal };
+        Request {
+            target,
+            method,
+            url,
+            headers,
+            body,
+            heeds_throttling: false,
+            answer,
+            stop: Stop::default(),
+            timeouts: 0,
+        }
     }
 
     /// Adds a header. A value that no header can carry is `invalid_config`; the text does not show it.
@@ -71,12 +103,16 @@ impl Request {
         self
     }
 
+    fn not_wanted(&self) -> Error {
+        Error::new(Kind::Cancelled, format!("{} was not asked: its answer is not wanted any more", self.target))
+    }
+
     fn is_idempotent(&self) -> bool {
         self.method.is_idempotent()
     }
 }
 
-/// An answer, read to the end of its body.
+/// An answer, read to the end of its body; of a refusal, the first MiB of it.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
@@ -93,6 +129,13 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
+    /// Whether the server has not waited for the end of the request: 408, Swift's 499, S3's code.
+    fn gave_up_waiting(&self) -> bool {
+        const S3: &[u8] = b"<Code>RequestTimeout</Code>";
+        let said = || self.body.windows(S3.len()).any(|part| part == S3);
+        matches!(self.status, 408 | 499) || (self.status == 400 && said())
+    }
+
     /// How long the server asks to wait. The form with a date is not understood: it would need a common clock.
     pub fn retry_after(&self) -> Option<Duration> {
         self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
@@ -105,9 +148,12 @@ pub struct HttpClient {
     timeout: Duration,
     tls: Tls,
     idle_max: usize,
+    /// Requests that one operation has on its way at most.
+    at_once: u64,
     idle: Mutex<Idle>,
     turns: Turns,
     throttle: Throttle,
+    heard: Heard,
 }
 
 impl HttpClient {
@@ -117,7 +163,9 @@ impl HttpClient {
         let tls = Tls::new(TlsOptions::default());
         let timeout = timeout.min(TIMEOUT_MAX);
         let (turns, throttle) = (Turns::new(Instant::now()), Throttle::default());
-        HttpClient { env: env.clone(), timeout, tls, idle_max: IDLE_MAX, idle: Mutex::default(), turns, throttle }
+        let (env, idle) = (env.clone(), Mutex::default());
+        let heard = Heard::default();
+        HttpClient { env, timeout, tls, idle_max: IDLE_MAX, at_once: 1, idle, turns, throttle, heard }
     }
 
     /// How certificates of `https` servers are checked; by the system's authorities otherwise.
@@ -125,26 +173,39 @@ impl HttpClient {
         HttpClient { tls: Tls::new(options), ..self }
     }
 
-    /// Keeps at most so many idle connections per server, if that is more than usual.
+    /// Keeps at most so many idle connections per server.
     pub fn with_idle_max(self, idle_max: u64) -> HttpClient {
-        let idle_max = usize::try_from(idle_max).unwrap_or(usize::MAX).max(self.idle_max);
-        HttpClient { idle_max, ..self }
+        HttpClient { idle_max: usize::try_from(idle_max).unwrap_or(usize::MAX), ..self }
+    }
+
+    /// Operations have at most so many requests on their way: so many idle connections at least are kept, and a server that
+    /// asks for fewer gets fewer.
+    pub fn with_at_once(self, at_once: u64) -> HttpClient {
+        let idle = usize::try_from(at_once).unwrap_or(usize::MAX);
+        HttpClient { idle_max: self.idle_max.max(if at_once > 1 { idle } else { 0 }), at_once, ..self }
     }
 
     /// Sends the request once and reads the whole answer, whatever its status.
     ///
+    /// A success with a longer body than [`Request::answer`] allows is an error of the kind that is named there.
     /// Fails with `unreachable` or `timeout`, both transient, in texts of the form `swift refused the connection`. A
     /// connection that was idle may have been closed by the server meanwhile: if it breaks before the first byte of
     /// an answer, an idempotent request goes out once more on a fresh one; others always take a fresh one.
     pub async fn request(&self, request: &Request) -> Result<Response> {
-        if !request.heeds_throttling {
+        if !request.heeds_throttling || self.at_once == 1 {
             return self.send(request).await;
         }
-        let pass = self.throttle.enter().await;
+        let Some(pass) = request.stop.unless(self.throttle.enter(request.timeouts)).await else {
+            return Err(request.not_wanted());
+        };
         let outcome = self.send(request).await;
         match &outcome {
             Ok(response) if matches!(response.status, 429 | 503) => pass.refused(response.retry_after()),
+            // The server has waited for a body that did not come through behind others.
+            Ok(response) if response.gave_up_waiting() => pass.refused(None),
             Ok(_) => pass.answered(),
+            // Too much was on its way for the link.
+            Err(error) if error.kind == Kind::Timeout => pass.refused(None),
             Err(_) => {}
         }
         outcome
@@ -154,16 +215,28 @@ impl HttpClient {
         if request.is_idempotent()
             && let Some(mut connection) = self.take_idle(&request.url)
         {
-            match connection.exchange(request, self.timeout, &self.turns).await {
+            match connection.exchange(request, &self.patience(), &self.turns).await {
                 Err(failed) if failed.unanswered => {
                     tracing::debug!(server = request.target, "an idle connection had been closed: using a fresh one");
                 }
                 outcome => return self.keep(request, connection, outcome),
             }
         }
-        let mut connection = Connection::open(&self.env, &self.tls, request, self.timeout).await?;
-        let outcome = connection.exchange(request, self.timeout, &self.turns).await;
+        let mut connection = Connection::open(&self.env, &self.tls, request, &self.patience()).await?;
+        let outcome = connection.exchange(request, &self.patience(), &self.turns).await;
         self.keep(request, connection, outcome)
+    }
+
+    /// With several requests on their way, what is heard on one connection tells that the server lives, and that another's
+    /// bytes may still be behind it on the link.
+    fn patience(&self) -> Patience {
+        Patience { limit: self.timeout, heard: (self.at_once > 1).then(|| self.heard.clone()) }
+    }
+
+    /// Whether requests like the refused one wait here until the server may be asked again.
+    pub(crate) fn paces(&self, request: &Request, refusal: &Response) -> bool {
+        let asks_to_wait = matches!(refusal.status, 429 | 503) && refusal.retry_after().is_some();
+        request.heeds_throttling && self.at_once > 1 && asks_to_wait
     }
 
     fn take_idle(&self, url: &Url) -> Option<Connection> {
@@ -181,11 +254,11 @@ impl HttpClient {
         &self,
         request: &Request,
         connection: Connection,
-        outcome: Result<Response, connection::Failed>,
+        outcome: Result<Answer, connection::Failed>,
     ) -> Result<Response> {
-        let response = outcome.map_err(|failed| failed.error)?;
+        let Answer { response, whole } = outcome.map_err(|failed| failed.error)?;
         // A refusal may come before the body is sent; what is left of it would hold up the next request.
-        if (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
+        if whole && (request.body.is_empty() || response.is_success()) && !connection.is_closed() {
             let mut idle = self.idle.lock().expect("no panic while locked");
             let connections = idle.entry(request.url.server()).or_default();
             if connections.len() < self.idle_max {

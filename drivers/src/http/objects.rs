@@ -10,9 +10,12 @@ use md5::{Digest, Md5};
 
 use super::call::{Call, Effort, container_path, object_path};
 use super::{Method, Response};
+use crate::error::shown;
 use crate::{Backup, Error, Kind, Options, RequestContext, Result};
 
 const PROBE: &[u8] = b"written and removed by the set-up check\n";
+/// Somebody else's object of that name is told apart by its bytes.
+const PROBE_MAX: u64 = 64 << 10;
 
 /// A store of named objects in containers, reached by HTTP.
 #[async_trait]
@@ -69,6 +72,7 @@ pub(crate) trait Objects: Send + Sync {
             .header("Content-Type", "application/octet-stream")
             .body(body);
         let call = if effort == Effort::Full { call.heed_throttling() } else { call };
+        let call = call.until(&context.stop);
         // With our digest in the request the server itself refuses damaged bytes, before it stores them.
         let call = self.with_key(self.with_digest(call, md5));
         let response = self.send(context, effort, call).await?;
@@ -76,22 +80,24 @@ pub(crate) trait Objects: Send + Sync {
             Some(stored) if stored == sent => Ok(()),
             _ if !self.etag_is_digest(&response) => Ok(()),
             stored => {
-                let stored = stored.as_deref().unwrap_or("no md5");
+                let stored = shown(stored.as_deref().unwrap_or("no md5"));
                 let what = format!("put of {name}: {} stored {stored}, sent was md5 {sent}", Self::TARGET);
                 Err(Error::new(Kind::Integrity, what))
             }
         }
     }
 
-    /// The object's bytes, which are what the answer's ETag says, or a transient `integrity` error.
+    /// The object's bytes, `max` at most, which are what the answer's ETag says, or a transient `integrity` error.
     async fn get_object(
         &self,
         context: &RequestContext,
         effort: Effort,
         (container, name): (&str, &str),
+        max: u64,
     ) -> Result<Bytes> {
-        let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name));
+        let call = Call::new(Method::GET, format!("get of {name}"), object_path(container, name)).answer_at_most(max);
         let call = if effort == Effort::Full { call.heed_throttling() } else { call };
+        let call = call.until(&context.stop);
         let response = self.send(context, effort, self.with_key(call)).await?;
         // Objects uploaded by other means may have an ETag that is no digest; the engine knows those by their md5.
         let digest = etag(&response).filter(|etag| is_md5(etag) && self.etag_is_digest(&response));
@@ -109,11 +115,11 @@ pub(crate) trait Objects: Send + Sync {
     }
 
     /// As [`Objects::get_object`], once more if the bytes were damaged on their way.
-    async fn get_again(&self, context: &RequestContext, effort: Effort, object: (&str, &str)) -> Result<Bytes> {
-        match self.get_object(context, effort, object).await {
-            Err(error) if error.kind == Kind::Integrity => {
+    async fn get_again(&self, context: &RequestContext, object: (&str, &str), max: u64) -> Result<Bytes> {
+        match self.get_object(context, Effort::Full, object, max).await {
+            Err(error) if error.kind == Kind::Integrity && error.retry => {
                 tracing::warn!(reason = %error, "reading an object again");
-                self.get_object(context, effort, object).await.map_err(settled)
+                self.get_object(context, Effort::Full, object, max).await.map_err(settled)
             }
             outcome => outcome,
         }
@@ -137,7 +143,7 @@ pub(crate) trait Objects: Send + Sync {
         self.ensure_container(&context, Effort::Once, container).await?;
         let body = Bytes::from_static(PROBE);
         self.put_object(&context, Effort::Once, object, body.clone(), Md5::digest(PROBE).into()).await?;
-        if self.get_object(&context, Effort::Once, object).await? != body {
+        if self.get_object(&context, Effort::Once, object, PROBE_MAX).await? != body {
             return Err(Error::new(Kind::Integrity, format!("get of {name}: not the bytes that were put")));
         }
         self.delete_object(&context, Effort::Once, object).await
@@ -167,6 +173,9 @@ pub(crate) fn object_prefix(backup: &Backup, now: Timestamp) -> String {
     format!("volume_{volume_id}/{}/az_{availability_zone}_backup_{id}", now.strftime("%Y%m%d%H%M%S"))
 }
 
+/// Names of one backup: the increment of a 1 TiB volume of which every other block of 32 KiB was written.
+const NAMES_MAX: usize = 1 << 24;
+
 /// Adds a page of a listing to the names found so far.
 pub(crate) fn add_page(
     target: &str,
@@ -183,6 +192,9 @@ pub(crate) fn add_page(
         // Also what keeps a server that repeats a page from being asked for ever.
         if names.last().is_some_and(|last| *last >= name) {
             return Err(senseless(target, what, "listed names out of order"));
+        }
+        if names.len() == NAMES_MAX {
+            return Err(senseless(target, what, "listed more names than a backup has objects"));
         }
         names.push(name);
     }

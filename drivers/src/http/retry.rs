@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clinker_env::Rng;
 
-use crate::{Error, Result};
+use crate::{Error, Result, Stop};
 
 /// The longest wait between two requests, also when a server asks for more.
 pub const DELAY_MAX: Duration = Duration::from_secs(64);
@@ -25,11 +25,13 @@ pub struct RetryPolicy {
 pub struct Failure {
     pub error: Error,
     pub retry_after: Option<Duration>,
+    /// The client holds the next request up itself for as long as the server asked.
+    pub paced: bool,
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        Failure { error, retry_after: None }
+        Failure { error, retry_after: None, paced: false }
     }
 }
 
@@ -38,16 +40,18 @@ impl RetryPolicy {
     pub const ONCE: RetryPolicy = RetryPolicy { attempts: 1, first_delay: Duration::ZERO, cap: DELAY_MAX };
 
     /// Runs `attempt` until it succeeds, fails for good, or the attempts are used up; fails with the last error.
-    pub async fn run<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T>
+    pub async fn run<T, F>(&self, stop: &Stop, attempt: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        self.run_with(attempt, |delay| delay).await
+        self.run_with(stop, attempt, |delay| delay).await
     }
 
-    /// As [`RetryPolicy::run`], with every wait changed by `spread`, which never undercuts what the server asked for.
+    /// As [`RetryPolicy::run`], with every wait changed by `spread`, which never undercuts what the server asked for, and not
+    /// again after a stop.
     pub async fn run_with<T, F>(
         &self,
+        stop: &Stop,
         mut attempt: impl FnMut() -> F,
         spread: impl Fn(Duration) -> Duration,
     ) -> Result<T>
@@ -64,10 +68,15 @@ impl RetryPolicy {
             if !failure.error.retry || sent >= self.attempts {
                 return Err(failure.error);
             }
+            if failure.paced {
+                continue;
+            }
             let asked = failure.retry_after.unwrap_or_default().min(self.cap);
             let delay = spread(self.delay(sent)).max(asked);
             tracing::warn!(reason = %failure.error, attempt = sent, ?delay, "sending a request again");
-            tokio::time::sleep(delay).await;
+            if stop.unless(tokio::time::sleep(delay)).await.is_none() {
+                return Err(failure.error);
+            }
         }
     }
 
@@ -97,11 +106,11 @@ mod tests {
         let start = Instant::now();
         let mut at = Vec::new();
         let result: Result<()> = policy
-            .run(|| {
+            .run(&Stop::default(), || {
                 at.push(start.elapsed().as_secs());
                 let error =
                     if transient { Error::transient(Kind::Unreachable, "x") } else { Error::new(Kind::Auth, "x") };
-                async move { Err(Failure { error, retry_after: retry_after.map(Duration::from_secs) }) }
+                async move { Err(Failure { error, retry_after: retry_after.map(Duration::from_secs), paced: false }) }
             })
             .await;
         assert!(result.is_err());

@@ -1,8 +1,11 @@
-//! What a server gets that asks for fewer requests: none until it says, then one, and more as long as it takes them.
+//! What a server gets that asks for fewer requests, or cannot answer them in time: none until it says, then one, and more as
+//! long as it takes them.
 //!
 //! As TCP does after a loss (RFC 5681 §3.1): half of what was refused is the threshold up to which the number grows by one
 //! with each answer; beyond it, by one with each round of answers. Until a server has refused one there is no limit.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -30,7 +33,14 @@ struct State {
     /// How often the limit was set: a request that began before says nothing of it.
     refusals: u64,
     resume_at: Option<Instant>,
+    /// Who waits: whoever has timed out most often first, so that of a mute server it is soon known; else in the order in
+    /// which they came, so that of a server's refusals everybody gets a share.
+    waiting: BTreeSet<Turn>,
+    came: u64,
 }
+
+/// Time-outs so far, and a number of its own.
+type Turn = (Reverse<u64>, u64);
 
 /// The right to have one request on its way.
 pub(super) struct Pass<'a> {
@@ -44,13 +54,15 @@ impl Throttle {
     }
 
     /// Waits until the server may be asked.
-    pub(super) async fn enter(&self) -> Pass<'_> {
+    pub(super) async fn enter(&self, timeouts: u64) -> Pass<'_> {
+        let place = Place::of(self, timeouts);
         loop {
             let changed = self.changed.notified();
             let resume_at = {
                 let mut state = self.state();
                 let resume_at = state.resume_at.filter(|at| *at > Instant::now());
-                if resume_at.is_none() && state.limit.is_none_or(|limit| state.running < limit) {
+                let is_first = state.waiting.first() == Some(&place.turn);
+                if is_first && resume_at.is_none() && state.limit.is_none_or(|limit| state.running < limit) {
                     state.running += 1;
                     return Pass { throttle: self, refusals: state.refusals };
                 }
@@ -61,6 +73,29 @@ impl Throttle {
                 None => changed.await,
             }
         }
+    }
+}
+
+/// A place among those who wait.
+struct Place<'a> {
+    throttle: &'a Throttle,
+    turn: Turn,
+}
+
+impl Place<'_> {
+    fn of(throttle: &Throttle, timeouts: u64) -> Place<'_> {
+        let mut state = throttle.state();
+        state.came += 1;
+        let turn = (Reverse(timeouts), state.came);
+        state.waiting.insert(turn);
+        Place { throttle, turn }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.throttle.state().waiting.remove(&self.turn);
+        self.throttle.changed.notify_waiters();
     }
 }
 
@@ -106,7 +141,7 @@ mod tests {
         let throttle = Throttle::default();
         let mut passes = Vec::new();
         for _ in 0..8 {
-            passes.push(throttle.enter().await);
+            passes.push(throttle.enter(0).await);
         }
         let start = Instant::now();
         // Seven of eight are refused; the six after the first say nothing new.
@@ -114,7 +149,7 @@ mod tests {
             pass.refused(Some(Duration::from_secs(3)));
         }
         passes.remove(0).answered();
-        throttle.enter().await.answered();
+        throttle.enter(0).await.answered();
         assert_eq!(start.elapsed(), Duration::from_secs(3));
         // The answer that came late has raised the limit, as each does up to half of what was too much.
         let limits = || {
@@ -122,10 +157,10 @@ mod tests {
             (state.limit, state.threshold)
         };
         assert_eq!(limits(), (Some(3), 4));
-        throttle.enter().await.answered();
+        throttle.enter(0).await.answered();
         for _ in 0..4 {
             assert_eq!(limits().0, Some(4));
-            throttle.enter().await.answered();
+            throttle.enter(0).await.answered();
         }
         assert_eq!(limits().0, Some(5));
     }
@@ -133,9 +168,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_go_out_than_the_limit_and_who_waits_is_let_in() {
         let throttle = Throttle::default();
-        throttle.enter().await.refused(None);
-        let one = throttle.enter().await;
-        let mut next = std::pin::pin!(throttle.enter());
+        throttle.enter(0).await.refused(None);
+        let one = throttle.enter(0).await;
+        let mut next = std::pin::pin!(throttle.enter(0));
         let early = tokio::time::timeout(Duration::from_secs(1), next.as_mut()).await;
         assert!(early.is_err());
         drop(one);

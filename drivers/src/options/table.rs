@@ -126,7 +126,7 @@ options! {
     // chunked drivers
     backup_compression_algorithm: String = text("zlib"), COMPRESSION, "compression of data objects";
     backup_create_containers: bool = true, Any, "whether a missing container or directory is created";
-    backup_max_inflight_chunks: u64 = 64, Min(1), "objects of one backup or restore that may be on their way at once, as far as link and server call for it; 1 = strictly in turn, as Cinder";
+    backup_max_inflight_chunks: u64 = 64, Between(1, 1024), "objects of one backup or restore that may be on their way at once, as far as link and server call for it; 1 = strictly in turn, as Cinder";
     // Swift
     backup_swift_url: Text = None, Any, "storage URL of per_user mode up to the project id, which is appended as it is";
     backup_swift_auth_url: Text = None, Any, "authentication endpoint of single_user mode";
@@ -163,7 +163,7 @@ options! {
     backup_s3_http_proxy: Text = None, Any, "proxy of http URLs; not supported, must be empty";
     backup_s3_https_proxy: Text = None, Any, "proxy of https URLs; not supported, must be empty";
     backup_s3_timeout: f64 = 60.0, Above(0), "seconds without a byte moving after which a request is given up";
-    backup_s3_max_pool_connections: u64 = 10, Min(1), "idle connections that are kept; as many as backup_max_inflight_chunks at least";
+    backup_s3_max_pool_connections: u64 = 10, Min(1), "idle connections that are kept; as many as backup_max_inflight_chunks at least, if that is above 1";
     backup_s3_retry_max_attempts: u64 = 4, Any, "times a failed request is sent again";
     backup_s3_retry_mode: String = text("legacy"), RETRY_MODES, "waits before a request is sent again: legacy = 2 s, doubling up to 64; standard = a random share of 1 s, doubling up to 20; adaptive = as standard, and every request waits while the server throttles one";
     backup_s3_verify_ssl: bool = true, Any, "whether the certificate of an https server is checked";

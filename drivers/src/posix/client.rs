@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use clinker_env::{Env, Fs};
 
+use crate::chunked::store::too_long;
 use crate::{Error, Kind, Result};
 
 const FILE_MODE: u32 = 0o660;
@@ -45,11 +46,11 @@ impl Client {
             move |error| failure(&format!("posix could not {verb} {name} in {}", self.repository), error)
         };
         self.write_file(&path, PROBE.into()).await.map_err(failed("write"))?;
-        let read = self.read_file(&path).await;
+        let read = self.read_file(&path, PROBE.len() as u64).await;
         let removed = self.remove_file(&path).await;
         let read = read.map_err(failed("read"))?;
         removed.map_err(failed("remove"))?;
-        if read != PROBE {
+        if read.as_deref() != Some(PROBE) {
             let what = format!("{name} in {} does not read back as it was written", self.repository);
             return Err(Error::new(Kind::Integrity, what));
         }
@@ -117,9 +118,11 @@ impl Client {
         self.fs.sync_dir(&self.directory(container)).await.map_err(failed)
     }
 
-    pub async fn read(&self, container: &str, name: &str) -> Result<Bytes> {
-        let read = self.read_file(&self.path(container, name)).await;
-        read.map_err(|error| failure(&format!("posix could not read object {name}"), error))
+    /// The whole file, of at most `max` bytes.
+    pub async fn read(&self, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        let read = self.read_file(&self.path(container, name), max).await;
+        let read = read.map_err(|error| failure(&format!("posix could not read object {name}"), error))?;
+        read.ok_or_else(|| too_long(name, max))
     }
 
     /// Removes the file; a missing one is fine.
@@ -147,14 +150,18 @@ impl Client {
         file.sync_all().await
     }
 
-    async fn read_file(&self, path: &str) -> io::Result<Bytes> {
+    /// None if the file is longer than `max` bytes.
+    async fn read_file(&self, path: &str, max: u64) -> io::Result<Option<Bytes>> {
         let file = self.fs.open(path).await?;
         let len = file.len().await?;
+        if len > max {
+            return Ok(None);
+        }
         let body = file.read_at(0, len as usize).await?;
         if body.len() as u64 != len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(body)
+        Ok(Some(body))
     }
 
     async fn remove_file(&self, path: &str) -> io::Result<()> {

@@ -133,10 +133,14 @@ impl ChunkStore for PosixStore {
         self.client.write(container, name, body).await
     }
 
-    async fn get(&self, _context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
+    async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
+        self.get_at_most(context, container, name, u64::MAX).await
+    }
+
+    async fn get_at_most(&self, _context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
         check_container(container)?;
         check_name(name)?;
-        self.client.read(container, name).await
+        self.client.read(container, name, max).await
     }
 
     async fn delete(&self, _context: &RequestContext, container: &str, name: &str) -> Result<()> {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::client::S3;
+use crate::error::shown;
 use crate::http::call::{named, refused};
 use crate::http::{Failure, Response};
 use crate::{Error, Kind};
@@ -44,7 +45,7 @@ pub(super) fn is_passing_conflict(response: &Response) -> bool {
 }
 
 /// The failure of `what` that an answer stands for. `region` is the one that requests are signed for.
-pub(super) fn failure(what: &str, region: &str, response: &Response) -> Failure {
+pub(crate) fn failure(what: &str, region: &str, response: &Response) -> Failure {
     let by_status = refused(S3, "", response);
     let Some(document) = document(response) else {
         return named(what, by_status);
@@ -72,11 +73,11 @@ pub(super) fn failure(what: &str, region: &str, response: &Response) -> Failure 
         "InvalidBucketName" => Error::new(Kind::InvalidBackup, format!("{S3} takes no bucket of that name")),
         _ => by_status.error,
     };
-    let said = format!("{}: {}", document.code, document.message);
-    named(what, Failure { error: error.with_source(said), retry_after: by_status.retry_after })
+    let said = format!("{}: {}", shown(&document.code), shown(&document.message));
+    named(what, Failure { error: error.with_source(said), retry_after: by_status.retry_after, paced: false })
 }
 
 fn wrong_region(region: &str, right: Option<&str>) -> Error {
-    let hint = right.map(|right| format!(", expected {right}")).unwrap_or_default();
+    let hint = right.map(|right| format!(", expected {}", shown(right))).unwrap_or_default();
     Error::new(Kind::InvalidConfig, format!("option backup_s3_region_name: {S3} has no bucket in {region}{hint}"))
 }

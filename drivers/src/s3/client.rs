@@ -61,7 +61,6 @@ impl Client {
             .ok()
             .filter(|timeout| !timeout.is_zero())
             .ok_or_else(|| Error::new(Kind::InvalidConfig, "option backup_s3_timeout: not a length of time"))?;
-        let idle_max = options.backup_s3_max_pool_connections.max(options.backup_max_inflight_chunks);
         let (mode, first, cap) = match options.backup_s3_retry_mode.as_str() {
             "standard" => (Mode::Standard, 1, Duration::from_secs(20)),
             "adaptive" => (Mode::Adaptive, 1, Duration::from_secs(20)),
@@ -70,7 +69,10 @@ impl Client {
         let attempts = options.backup_s3_retry_max_attempts.saturating_add(1);
         Ok(Client {
             env: env.clone(),
-            http: HttpClient::new(env, timeout).with_tls(tls).with_idle_max(idle_max),
+            http: HttpClient::new(env, timeout)
+                .with_tls(tls)
+                .with_idle_max(options.backup_s3_max_pool_connections)
+                .with_at_once(options.backup_max_inflight_chunks),
             endpoint,
             signer: Signer::from_options(options)?,
             customer_key: CustomerKey::from_options(options)?,
@@ -92,7 +94,7 @@ impl Client {
             Mode::Legacy => delay,
             Mode::Standard | Mode::Adaptive => retry::spread(&*self.env.rng, delay),
         };
-        let outcome = policy.run_with(|| self.attempt(&call, &sha256), spread).await;
+        let outcome = policy.run_with(&call.stop, || self.attempt(&call, &sha256), spread).await;
         match outcome {
             Err(error) if call.method == Method::HEAD && !error.retry => Err(self.reason(&call, error).await),
             outcome => outcome,
@@ -112,7 +114,7 @@ impl Client {
         }
         // Signed anew each time: a signature is good for a quarter of an hour only.
         let request = self.signer.sign(call.request(S3, &self.endpoint)?, sha256, self.env.clock.now())?;
-        let response = self.http.request(&request).await.map_err(|mut error| {
+        let response = call.noted(self.http.request(&request).await).map_err(|mut error| {
             error.what = format!("{}: {}", call.what, error.what);
             error
         })?;
@@ -121,7 +123,8 @@ impl Client {
         if call.accepts(&response) && !is_passing_conflict(&response) {
             return Ok(response);
         }
-        let failure = failure(&call.what, &self.signer.region, &response);
+        let paced = self.http.paces(&request, &response);
+        let failure = Failure { paced, ..failure(&call.what, &self.signer.region, &response) };
         if self.mode == Mode::Adaptive && is_throttling(&response) {
             let wait = failure.retry_after.unwrap_or(self.policy.first_delay).min(self.policy.cap);
             *self.pause.lock().expect("no panic while locked") = Some(Instant::now() + wait);

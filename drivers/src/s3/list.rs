@@ -9,6 +9,9 @@ use crate::http::objects::{add_page, senseless};
 use crate::http::{Method, Response};
 use crate::{Error, Kind, Result};
 
+/// Pages in a row without a name: a server may look through many names that are deleted before it finds one.
+const EMPTY_MAX: u32 = 1000;
+
 /// A page. What every server sends is required, so that no other document passes for an empty page.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -34,6 +37,7 @@ pub(super) async fn list(client: &Client, bucket: &str, prefix: &str) -> Result<
     let what = format!("list of {prefix}");
     let mut names: Vec<String> = Vec::new();
     let mut token: Option<String> = None;
+    let mut empty = 0;
     loop {
         let mut path = format!("{}?list-type=2&prefix={}", container_path(bucket), encoded(prefix));
         if let Some(token) = &token {
@@ -48,6 +52,10 @@ pub(super) async fn list(client: &Client, bucket: &str, prefix: &str) -> Result<
         let page = page(&what, &response)?;
         if page.name != bucket {
             return Err(senseless(S3, &what, "listed another bucket"));
+        }
+        empty = if page.contents.is_empty() { empty + 1 } else { 0 };
+        if empty > EMPTY_MAX {
+            return Err(senseless(S3, &what, "goes on without listing anything"));
         }
         add_page(S3, &what, prefix, &mut names, page.contents.into_iter().map(|entry| entry.key))?;
         if !page.is_truncated {
@@ -81,6 +89,15 @@ async fn missing(
         return Err(Error::new(Kind::NotFound, format!("{what}: {S3} answered 404")));
     }
     Ok(listed)
+}
+
+/// The names of one page.
+pub(crate) fn names(prefix: &str, response: &Response) -> Result<Vec<String>> {
+    let what = format!("list of {prefix}");
+    let mut names = Vec::new();
+    let page = page(&what, response)?;
+    add_page(S3, &what, prefix, &mut names, page.contents.into_iter().map(|entry| entry.key))?;
+    Ok(names)
 }
 
 fn page(what: &str, response: &Response) -> Result<Page> {

@@ -3,9 +3,9 @@
 //! [`S3Store`] says what is S3's own in each operation ([`crate::http::objects`] has the rest); `client` sends the
 //! requests, `sign` signs them, `answers` reads the error documents.
 
-mod answers;
+pub(crate) mod answers;
 mod client;
-mod list;
+pub(crate) mod list;
 mod sign;
 
 use async_trait::async_trait;
@@ -167,7 +167,11 @@ impl ChunkStore for S3Store {
     }
 
     async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
-        self.get_again(context, Effort::Full, (container, name)).await
+        self.get_at_most(context, container, name, u64::MAX).await
+    }
+
+    async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        self.get_again(context, (container, name), max).await
     }
 
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::catalog::{TokenAnswer, Wanted};
 use super::client::SWIFT;
@@ -16,7 +17,7 @@ const KEYSTONE: &str = "keystone";
 const AUTHENTICATION: &str = "authentication";
 
 /// A token and the account it is good for.
-pub(super) struct Session {
+pub(crate) struct Session {
     pub token: Secret,
     pub storage: Url,
 }
@@ -31,7 +32,14 @@ pub(super) enum Access {
 pub(super) struct SingleUser {
     protocol: Protocol,
     /// Held while authenticating, so that many requests with an expired token authenticate once.
-    session: Mutex<Option<Arc<Session>>>,
+    session: Mutex<Cached>,
+}
+
+#[derive(Default)]
+struct Cached {
+    session: Option<Arc<Session>>,
+    /// The last attempt that failed, and when that was known: whoever waited for it has its answer too.
+    failed: Option<(Instant, Kind, bool, String)>,
 }
 
 /// `per_user`: the caller's token, which cannot be renewed.
@@ -57,7 +65,7 @@ impl Access {
         }
         if options.backup_swift_auth == "single_user" {
             let protocol = Protocol::from_options(options, wanted)?;
-            return Ok(Access::SingleUser(SingleUser { protocol, session: Mutex::new(None) }));
+            return Ok(Access::SingleUser(SingleUser { protocol, session: Mutex::default() }));
         }
         let url =
             options.backup_swift_url.as_deref().map(|url| Url::parse("option backup_swift_url", url)).transpose()?;
@@ -88,14 +96,26 @@ impl Access {
 impl SingleUser {
     /// The cached session; a new one if there is none, or if it is the `refused` one.
     async fn session(&self, http: &HttpClient, refused: Option<&Arc<Session>>) -> Result<Arc<Session>, Failure> {
+        let asked = Instant::now();
         let mut cached = self.session.lock().await;
-        match &*cached {
-            Some(session) if !refused.is_some_and(|refused| Arc::ptr_eq(refused, session)) => Ok(session.clone()),
-            _ => {
-                *cached = None;
-                let session = Arc::new(self.protocol.authenticate(http).await?);
-                *cached = Some(session.clone());
-                Ok(session)
+        if let Some(session) = &cached.session
+            && !refused.is_some_and(|refused| Arc::ptr_eq(refused, session))
+        {
+            return Ok(session.clone());
+        }
+        if let Some((failed, kind, retry, what)) = &cached.failed
+            && asked < *failed
+        {
+            let error = if *retry { Error::transient(*kind, what) } else { Error::new(*kind, what) };
+            return Err(error.into());
+        }
+        cached.session = None;
+        match self.protocol.authenticate(http).await {
+            Ok(session) => Ok(cached.session.insert(Arc::new(session)).clone()),
+            Err(failure) => {
+                let Error { kind, retry, what, .. } = &failure.error;
+                cached.failed = Some((Instant::now(), *kind, *retry, what.clone()));
+                Err(failure)
             }
         }
     }
@@ -103,7 +123,7 @@ impl SingleUser {
     /// Proves the credentials: authenticates although a token may be cached, and caches the new one.
     pub(super) async fn prove(&self, http: &HttpClient) -> Result<(), Failure> {
         let mut cached = self.session.lock().await;
-        *cached = Some(Arc::new(self.protocol.authenticate(http).await?));
+        cached.session = Some(Arc::new(self.protocol.authenticate(http).await?));
         Ok(())
     }
 }
@@ -170,7 +190,7 @@ async fn answer(http: &HttpClient, request: &Request) -> Result<Response, Failur
     }
 }
 
-fn v1_session(response: &Response) -> Result<Session> {
+pub(crate) fn v1_session(response: &Response) -> Result<Session> {
     let token = response.header("x-storage-token").or(response.header("x-auth-token"));
     let token = token.ok_or_else(|| lacks(SWIFT, "X-Auth-Token"))?;
     let storage = response.header("x-storage-url").ok_or_else(|| lacks(SWIFT, "X-Storage-Url"))?;
@@ -184,6 +204,12 @@ fn v3_session(response: &Response, wanted: &Wanted) -> Result<Session> {
         .map_err(|_| Error::new(Kind::Internal, format!("{AUTHENTICATION}: {KEYSTONE}'s answer is not a token")))?;
     let storage = storage_url(wanted.find(&answer.into_catalog())?)?;
     Ok(Session { token: Secret::new(token), storage })
+}
+
+/// Where an answer to a v3 authentication leads to.
+pub(crate) fn v3_account(options: &Options, response: &Response) -> Result<Url> {
+    let wanted = Wanted::parse(&options.swift_catalog_info, options.backup_swift_region_name.as_deref())?;
+    v3_session(response, &wanted).map(|session| session.storage)
 }
 
 fn storage_url(text: &str) -> Result<Url> {

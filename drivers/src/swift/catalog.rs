@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::context::{CatalogEndpoint, CatalogEntry};
+use crate::error::shown;
 use crate::{Error, Kind, Result};
 
 /// The option that says which entry and URL of a catalog are the object store's.
@@ -69,7 +70,8 @@ fn unknown_region(region: &str, endpoints: &[CatalogEndpoint]) -> Error {
     let mut known: Vec<&str> = endpoints.iter().filter_map(|endpoint| endpoint.region.as_deref()).collect();
     known.sort_unstable();
     known.dedup();
-    let what = format!("option {REGION_OPTION}: found \"{region}\", expected one of {}", known.join(", "));
+    let known = shown(&known.join(", "));
+    let what = format!("option {REGION_OPTION}: found \"{region}\", expected one of {known}");
     Error::new(Kind::InvalidConfig, what)
 }
 

@@ -36,7 +36,7 @@ impl Client {
         Ok(Client {
             http: HttpClient::new(env, Duration::from_secs(options.backup_swift_timeout))
                 .with_tls(tls)
-                .with_idle_max(options.backup_max_inflight_chunks),
+                .with_at_once(options.backup_max_inflight_chunks),
             access: Access::from_options(options)?,
             policy,
         })
@@ -54,7 +54,7 @@ impl Client {
             outcome.map_err(|failure| named(&call.what, failure))
         };
         let policy = if effort == Effort::Full { self.policy } else { RetryPolicy::ONCE };
-        policy.run(attempt).await
+        policy.run(&call.stop, attempt).await
     }
 
     async fn attempt(
@@ -64,20 +64,22 @@ impl Client {
         may_renew: &AtomicBool,
     ) -> Result<Response, Failure> {
         let session = self.access.session(&self.http, context).await?;
-        let mut response = self.http.request(&request(call, &session)?).await?;
+        let mut sent = request(call, &session)?;
+        let mut response = call.noted(self.http.request(&sent).await)?;
         if response.status == 401
             && may_renew.swap(false, Ordering::Relaxed)
             && let Some(session) = self.access.renewed(&self.http, &session).await?
         {
             tracing::warn!(target: "clinker_drivers::swift", request = call.what, "the token was refused and renewed");
-            response = self.http.request(&request(call, &session)?).await?;
+            sent = request(call, &session)?;
+            response = call.noted(self.http.request(&sent).await)?;
         }
         let status = response.status;
         tracing::debug!(target: "clinker_drivers::swift", request = call.what, status, "answered");
         if call.accepts(&response) {
             return Ok(response);
         }
-        Err(refused(SWIFT, "", &response))
+        Err(Failure { paced: self.http.paces(&sent, &response), ..refused(SWIFT, "", &response) })
     }
 
     /// Authenticates once with the configured credentials, whatever token is cached; `per_user` has none to prove.

@@ -66,6 +66,14 @@ async fn missing(
     Ok(listed)
 }
 
+/// The names of one page.
+pub(crate) fn names(prefix: &str, response: &Response) -> Result<Vec<String>> {
+    let what = format!("list of {prefix}");
+    let mut names = Vec::new();
+    add_page(SWIFT, &what, prefix, &mut names, page(&what, response)?)?;
+    Ok(names)
+}
+
 fn page(what: &str, response: &Response) -> Result<Vec<String>> {
     if response.status == 204 {
         return Ok(Vec::new());

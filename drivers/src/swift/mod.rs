@@ -3,10 +3,10 @@
 //! [`SwiftStore`] says what is Swift's own in each operation ([`crate::http::objects`] has the rest); `client` sends the
 //! requests, `auth` brings the token, `catalog` finds the account's URL.
 
-mod auth;
+pub(crate) mod auth;
 mod catalog;
 mod client;
-mod list;
+pub(crate) mod list;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -144,7 +144,11 @@ impl ChunkStore for SwiftStore {
     }
 
     async fn get(&self, context: &RequestContext, container: &str, name: &str) -> Result<Bytes> {
-        self.get_again(context, Effort::Full, (container, name)).await
+        self.get_at_most(context, container, name, u64::MAX).await
+    }
+
+    async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        self.get_again(context, (container, name), max).await
     }
 
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()> {

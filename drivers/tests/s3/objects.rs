@@ -157,6 +157,10 @@ async fn a_listing_that_fails_is_never_an_empty_one() {
     };
     let endless = b"<ListBucketResult><Name>vol</Name><IsTruncated>true</IsTruncated></ListBucketResult>";
     for (steps, expected) in [
+        (
+            (0..1001).map(|token| page(&[], Some(&token.to_string()))).collect(),
+            "internal: list of p: s3 goes on without listing anything",
+        ),
         (vec![page(&["p-1"], Some("t")), reply(403)], "auth: list of p: s3 answered 403"),
         (vec![html()], "internal: list of p: s3 answered a list that is not XML of S3's"),
         (vec![other()], "internal: list of p: s3 listed another bucket"),

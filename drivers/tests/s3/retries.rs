@@ -65,10 +65,13 @@ async fn every_verb_maps_its_statuses() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_asks_for_a_longer_wait_gets_it() {
     let busy = |seconds| Step::Reply(answer(503, &[("Retry-After", seconds)], b""));
-    // 10 is longer than 2; 1 is shorter than 4; 1000 is cut to 64.
-    let (store, script) = usual([busy("10"), busy("1"), busy("1000"), stored(b"x")]);
-    put(&store, "o-1", b"x").await.unwrap();
-    assert_eq!(script.times(), [0, 10, 14, 78]);
+    // 10 is longer than 2; 1 is shorter than 4, unless the client paces several at once; 1000 is cut to 64.
+    for (at_once, expected) in [("1", [0, 10, 14, 78]), ("64", [0, 10, 11, 75])] {
+        let sets = [("backup_max_inflight_chunks", at_once)];
+        let (store, script) = store(&[S3, &sets], [busy("10"), busy("1"), busy("1000"), stored(b"x")]);
+        put(&store, "o-1", b"x").await.unwrap();
+        assert_eq!(script.times(), expected, "{at_once} at once");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,14 +99,18 @@ async fn the_standard_mode_waits_a_random_share_of_at_most_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_the_adaptive_mode_a_throttled_request_holds_up_the_others() {
+async fn in_the_adaptive_mode_or_with_several_at_once_a_throttled_request_holds_up_the_others() {
     let busy = Step::Reply(answer(429, &[("Retry-After", "9")], b""));
-    for (mode, waited) in [("adaptive", 9), ("standard", 0)] {
-        let sets = [("backup_s3_retry_mode", mode), ("backup_s3_retry_max_attempts", "0")];
+    for (mode, at_once, waited) in [("adaptive", "1", 9), ("standard", "1", 0), ("standard", "2", 9)] {
+        let sets = [
+            ("backup_s3_retry_mode", mode),
+            ("backup_s3_retry_max_attempts", "0"),
+            ("backup_max_inflight_chunks", at_once),
+        ];
         let (store, script) = store(&[S3, &sets], [busy.clone(), stored(b"x")]);
         put(&store, "o-1", b"x").await.unwrap_err();
         put(&store, "o-2", b"x").await.unwrap();
-        assert_eq!(script.times(), [0, waited], "{mode}");
+        assert_eq!(script.times(), [0, waited], "{mode}, {at_once} at once");
     }
 }
 

@@ -3,6 +3,7 @@
 //! `script` is the server, `support` has the helpers; `../captures` holds recorded exchanges of real servers.
 
 mod auth;
+mod bounds;
 mod catalog;
 mod network;
 mod objects;

@@ -1,4 +1,5 @@
-//! The least time that an operation can take on a link, whoever carries it out; and what it takes strictly in turn.
+//! The least time that an operation can take on a link, whoever carries it out with these requests in this order; and what
+//! it takes strictly in turn. That the engine makes no request more is under test.
 //!
 //! With `n` objects of at most `s` bytes, `S` in all; `B` the rate of the link, `r` its round trip, `p` the store's service
 //! time, `W` a connection's window; `t` what one connection takes to send an object, which is `s ÷ B` if `W ≥ B × r`, else a
@@ -15,6 +16,9 @@
 //! A connection takes a round trip to open, and the head leaves one. Until a second is there the link carries one object:
 //! `r₁ = r`, or 0 where one connection is all there is to be. And all slots but the first begin so much later: `r₂ = r`, or 0
 //! where that does no harm, as the last round does not need them.
+//!
+//! Of an increment the last `q` is not counted, as its last chunks may have no object; of a restore `h` is the hashing of its
+//! smallest object, and `R` has no part in it.
 //!
 //! `c` is what the option allows and what the memory budget has room for, one at least. `head` and `tail` are the requests
 //! that nothing can go on beside: a connection (`r`), authentication, a look at the container; of an increment the parent's
@@ -67,7 +71,8 @@ struct Terms {
     service: u128,
     at_once: u64,
     chunk: u64,
-    /// Bytes per second of one core and of the disk; none if they are without end, or not of this operation.
+    operation: Operation,
+    /// Bytes per second of one core and of the disk; none if they are without end. A restore does not read the volume.
     hash_rate: Option<u128>,
     cores: u128,
     read_rate: Option<u128>,
@@ -77,8 +82,7 @@ impl Terms {
     fn new(cell: &Cell) -> Terms {
         let (rate, trip) = (u128::from(cell.bandwidth), u128::from(cell.rtt_us) * 1000);
         let window = u128::from(cell.window);
-        let in_backups =
-            |rate: u64| Some(u128::from(rate)).filter(|rate| *rate > 0 && cell.operation != Operation::Restore);
+        let rate_of = |rate: u64| Some(u128::from(rate)).filter(|rate| *rate > 0);
         Terms {
             rate,
             window: Some(window).filter(|window| window * 1_000_000_000 < rate * trip),
@@ -86,9 +90,10 @@ impl Terms {
             service: u128::from(cell.service_us) * 1000,
             at_once: cell.at_once,
             chunk: cell.chunk,
-            hash_rate: in_backups(cell.hash_rate),
+            hash_rate: rate_of(cell.hash_rate),
             cores: u128::from(cell.cores),
-            read_rate: in_backups(cell.read_rate),
+            read_rate: rate_of(cell.read_rate).filter(|_| cell.operation != Operation::Restore),
+            operation: cell.operation,
         }
     }
 
@@ -120,12 +125,19 @@ impl Terms {
         let carrying = |bytes: u64| u128::from(bytes) * 1_000_000_000 / self.rate;
         // One connection is left of the head; until a second is open it carries one object and then nothing.
         let first = if slots > 1 && objects.len() > 1 { self.trip.max(carrying(largest)) } else { carrying(largest) };
-        // Before the first object a chunk is read and hashed, and after the last chunk its object is sent.
-        let cut = self.reading(self.chunk.min(bytes)) + self.computing(self.chunk.min(bytes));
-        let by_link = cut + first + carrying(total - largest) + self.trip + self.service;
-        let by_requests = cut + self.by_requests(objects, slots);
-        let sent = self.alone(objects.last().copied().unwrap_or(0));
-        by_link.max(by_requests).max(computing.max(reading) + sent)
+        let smallest = objects.iter().copied().min().unwrap_or(0);
+        let one_chunk = self.reading(self.chunk.min(bytes)) + self.computing(self.chunk.min(bytes));
+        let (beside_link, beside_computing) = match self.operation {
+            // Before the first object a chunk is read and hashed, and after the last chunk its object is sent.
+            Operation::Full => (one_chunk, self.alone(objects.last().copied().unwrap_or(0))),
+            // The last chunks may have no object.
+            Operation::Incremental => (one_chunk, 0),
+            // What comes last is hashed, and before anything is hashed something has come.
+            Operation::Restore => (self.computing(smallest), self.alone(smallest)),
+        };
+        let by_link = beside_link + first + carrying(total - largest) + self.trip + self.service;
+        let by_requests = beside_link + self.by_requests(objects, slots);
+        by_link.max(by_requests).max(computing.max(reading) + beside_computing)
     }
 
     /// One of the slots has so many requests as the rounds are, and at best the smallest; all slots but one open a connection.

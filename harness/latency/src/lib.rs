@@ -2,7 +2,7 @@
 //!
 //! The chunk engine is the real one. Beneath it are a link and a store that are arithmetic ([`link`], [`store`]), and the
 //! volume's bytes are described, not made ([`content`]): 10 GiB cost milliseconds. [`bound`] is the formula of the least
-//! time there is, [`measure`] plays one
+//! time there is, [`measure()`] plays one
 //! [`Cell`](clinker_model::latency::Cell), [`mod@sweep`] many. Nothing here prints.
 
 pub mod bound;

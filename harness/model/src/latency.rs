@@ -121,6 +121,26 @@ impl Cell {
         if !self.chunk.is_multiple_of(self.block) {
             return Some(format!("chunk: {} is not a multiple of the block of {}", self.chunk, self.block));
         }
+        let most = [
+            ("volume", self.volume, 1 << 50),
+            ("chunk", self.chunk, 1 << 30),
+            ("window", self.window, 1 << 40),
+            ("rtt", self.rtt_us, 3_600_000_000),
+            ("service", self.service_us, 3_600_000_000),
+        ];
+        if let Some((name, value, most)) = most.iter().find(|(_, value, most)| value > most) {
+            return Some(format!("{name}: found {value}, expected at most {most}"));
+        }
+        if self.volume.div_ceil(self.chunk).max(self.extents()) > 1 << 20 {
+            return Some(format!("chunk: {} makes more than {} objects of the volume", self.chunk, 1 << 20));
+        }
+        for (name, rate) in
+            [("bandwidth", self.bandwidth), ("hash_rate", self.hash_rate), ("read_rate", self.read_rate)]
+        {
+            if rate > 0 && self.volume / rate > 100_000_000 {
+                return Some(format!("{name}: {rate} bytes per second take more than three years for the volume"));
+            }
+        }
         if self.loss_ppm >= 1_000_000 {
             return Some("loss_ppm: at most 999999".to_owned());
         }

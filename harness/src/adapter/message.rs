@@ -164,6 +164,7 @@ impl From<Caller> for RequestContext {
             project_id: caller.project_id,
             token: caller.token.map(Secret::new),
             catalog: caller.catalog,
+            ..RequestContext::default()
         }
     }
 }

@@ -77,6 +77,10 @@ impl ChunkStore for GatedStore {
         self.between("store.get", self.inner.get(context, container, name)).await
     }
 
+    async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
+        self.between("store.get", self.inner.get_at_most(context, container, name, max)).await
+    }
+
     async fn delete(&self, context: &RequestContext, container: &str, name: &str) -> Result<()> {
         self.between("store.delete", self.inner.delete(context, container, name)).await
     }

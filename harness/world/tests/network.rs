@@ -55,7 +55,9 @@ fn a_hold_is_a_black_hole_and_everything_arrives_at_its_end() {
         stage.run_to(secs(5));
         stage.noted([]);
         // The client's write and its second connect; the answer is not written while the question is on hold.
-        assert_eq!(stage.bites(4), 2);
+        // On simnet their repeats too, which are swallowed one by one.
+        let bites = stage.bites(4);
+        assert!(bites >= 2, "{bites}");
         stage.world.end(4);
         stage.run_to(secs(6));
         let mut texts: Vec<String> = stage.all().into_iter().map(|(_, text)| text).collect();
@@ -63,7 +65,7 @@ fn a_hold_is_a_black_hole_and_everything_arrives_at_its_end() {
         assert_eq!(texts, ["held", "late connect true"]);
         // On simnet with the next repeats: the SYN's 1 + 2 s after 2.002 s, the data's 202 + 404 + 808 + 1616 ms.
         assert!(stage.all().iter().all(|(at, _)| (5000..5050).contains(at)), "{:?}", stage.all());
-        assert_eq!(stage.bites(4), 2);
+        assert_eq!(stage.bites(4), bites);
     });
 }
 

@@ -123,6 +123,7 @@ impl From<CallerContext> for RequestContext {
             project_id: context.project_id,
             token: context.token.map(Secret::new),
             catalog: context.catalog,
+            ..RequestContext::default()
         }
     }
 }

@@ -125,7 +125,7 @@ fn wrong_metadata_are_an_invalid_backup_that_names_the_object() {
     check(r#"{"version": 1, "objects": []}"#, "not the expected document");
     check(r#"{"version": "1.0.0"}"#, "not the expected document");
     check(r#"{"version": "1.2.0", "objects": []}"#, "version \"1.2.0\" cannot be read");
-    check(r#"{"version": "1.0.0", "objects": [{}]}"#, "has 0 keys");
+    check(r#"{"version": "1.0.0", "objects": [{}]}"#, "not the expected document");
     check(&entry("zz", "0", "1"), "md5 of x");
     check(&entry(&md5, "18446744073709551615", "1"), "x cannot hold 1 bytes at offset");
     check(&entry(&md5, "0", "0"), "x cannot hold 0 bytes");

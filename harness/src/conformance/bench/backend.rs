@@ -87,7 +87,7 @@ impl Backend {
             user_id: scene::USER.to_owned(),
             project_id: scene::PROJECT.to_owned(),
             token,
-            catalog: Vec::new(),
+            ..RequestContext::default()
         }
     }
 
