@@ -1,32 +1,40 @@
 //! `clinker bench engine`: what the chunk engine makes of a volume of the user's own, in real time on this machine.
 //!
 //! The real driver with the POSIX store, real threads and files. Nothing here is simulated, so nothing is the same twice.
+//! Here are the options and the processes; what one of them does is in [`step`].
 
 mod measure;
+mod step;
 mod volume;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::process::Stdio;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use async_trait::async_trait;
+use anyhow::{Context as _, Error, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use clinker_drivers::{Backup, BackupControl, BackupDriver, Options, RequestContext, RestoreControl, registry};
-use clinker_env::{Env, real};
 use clinker_model::ByteSize;
 use serde::Serialize;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Exit, say, tell};
-use measure::{Meter, Row, table};
+use crate::cli::{Exit, say};
+use measure::{Row, table};
+use step::{Done, Operation, Step};
 use volume::{Volume, same};
 
 /// Of the JSON.
 const FORMAT: u32 = 1;
+/// In the folder where it all happens.
+const REPOSITORY: &str = "repository";
+const RESTORED: &str = "restored";
 
 const ABOUT_THE_RESULTS: &str = "\
 The volume is backed up and restored to a new volume, which is then compared with it. With --before that
-state is backed up first, unmeasured; then comes the increment, and both are restored.
+state is backed up first, unmeasured; then comes the increment, and both are restored. Each operation has a
+process of its own, so that the memory is its own.
 
 --json prints one object:
   format          1; it changes when a field goes or means something else, not when one is added
@@ -71,6 +79,9 @@ pub(super) struct Engine {
     /// Print the results as JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// What this process is to do of it all, as JSON. The program says this to itself.
+    #[arg(long, hide = true)]
+    step: Option<Step>,
 }
 
 #[derive(Serialize)]
@@ -100,10 +111,12 @@ impl Engine {
                 volume.len
             );
         }
-        let threads = usize::try_from(self.threads)?;
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = runtime.enable_all().max_blocking_threads(threads).build().context("start the runtime")?;
-        let operations = runtime.block_on(self.run(&volume, before.as_ref()))?;
+        if let Some(step) = &self.step {
+            let done = self.runtime()?.block_on(step.run(&self, &volume, before.as_ref()));
+            say(&serde_json::to_string(&done.map_err(|error| format!("{error:#}")))?)?;
+            return Ok(Exit::AllAsExpected);
+        }
+        let operations = self.runtime()?.block_on(self.measure(before.is_some()))?;
         if !self.json {
             say(&table(&operations))?;
             return Ok(Exit::AllAsExpected);
@@ -134,123 +147,55 @@ impl Engine {
         Ok(())
     }
 
-    /// Until it is done, or told to end: what it left must not stay, it may be as large as the volume.
-    async fn run(&self, volume: &Volume, before: Option<&Volume>) -> Result<Vec<Row>> {
-        tokio::select! {
-            biased;
-            told = tokio::signal::ctrl_c() => told.context("watch for Ctrl-C").and_then(|()| bail!("ended by Ctrl-C")),
-            rows = self.measure(volume, before) => rows,
-        }
+    /// The calling thread only waits and hands out work.
+    fn runtime(&self) -> Result<Runtime> {
+        let threads = usize::try_from(self.threads)?;
+        Builder::new_current_thread().enable_all().max_blocking_threads(threads).build().context("start the runtime")
     }
 
-    async fn measure(&self, volume: &Volume, before: Option<&Volume>) -> Result<Vec<Row>> {
+    async fn measure(&self, has_before: bool) -> Result<Vec<Row>> {
         let wrong = || format!("--directory: make a folder in {}", self.directory.display());
         // The driver takes absolute paths only.
         let parent = self.directory.canonicalize().with_context(wrong)?;
         let folder = tempfile::Builder::new().prefix("clinker-bench-").tempdir_in(parent).with_context(wrong)?;
-        let repository = folder.path().join("repository");
-        std::fs::create_dir(&repository).with_context(wrong)?;
-        let driver = self.driver(&repository, &real::env())?;
-        driver.do_setup().await?;
-        let bench = Bench { driver, repository };
-        let (chain, backup) = match before {
-            Some(before) => {
-                let (parent, _) = bench.backup(None, before, "the earlier state").await?;
-                let (increment, row) = bench.backup(Some(&parent), volume, "incremental").await?;
-                (vec![parent, increment], row)
-            }
-            None => {
-                let (full, row) = bench.backup(None, volume, "full").await?;
-                (vec![full], row)
-            }
-        };
-        let target = folder.path().join("restored");
-        let restore = bench.restore(&chain, &target, volume.len).await?;
-        same(&self.volume, &target)?;
-        Ok(vec![backup, restore])
-    }
-
-    fn driver(&self, repository: &Path, env: &Env) -> Result<Arc<dyn BackupDriver>> {
-        let mut options = Options::default();
-        let path = repository.to_str();
-        let path = path.with_context(|| format!("--directory: {} is not UTF-8", repository.display()))?;
-        for (name, value, option) in [
-            ("backup_driver", "cinder.backup.drivers.posix.PosixBackupDriver", "--directory"),
-            ("backup_posix_path", path, "--directory"),
-            ("backup_compression_algorithm", &self.compression, "--compression"),
-            ("backup_file_size", &self.chunk.0.to_string(), "--chunk"),
-            ("backup_sha_block_size_bytes", &self.block.0.to_string(), "--block"),
-            ("backup_max_inflight_chunks", &self.at_once.to_string(), "--at-once"),
-        ] {
-            options.set(name, value).map_err(|error| anyhow!("{option}: {error}"))?;
+        std::fs::create_dir(folder.path().join(REPOSITORY)).with_context(wrong)?;
+        let step = |operation, chain: &[_]| Step { operation, folder: folder.path().to_owned(), chain: chain.to_vec() };
+        let mut chain = Vec::new();
+        if has_before {
+            chain.extend(in_own_process(step(Operation::Before, &chain)).await?.stored);
         }
-        registry::build(&options, env).map_err(|error| anyhow!("{error}"))
+        let operation = if has_before { Operation::Incremental } else { Operation::Full };
+        let backup = in_own_process(step(operation, &chain)).await?;
+        chain.extend(backup.stored);
+        let restore = in_own_process(step(Operation::Restore, &chain)).await?;
+        same(&self.volume, &folder.path().join(RESTORED))?;
+        Ok(vec![backup.row, restore.row])
     }
 }
 
-struct Bench {
-    driver: Arc<dyn BackupDriver>,
-    repository: PathBuf,
-}
-
-impl Bench {
-    async fn backup(&self, parent: Option<&Backup>, volume: &Volume, name: &'static str) -> Result<(Backup, Row)> {
-        let row = Backup {
-            id: name.replace(' ', "-"),
-            volume_id: "volume".to_owned(),
-            size: volume.len.div_ceil(1 << 30),
-            parent_id: parent.map(|parent| parent.id.clone()),
-            ..Backup::default()
-        };
-        let (control, shown) = (Arc::new(Control::default()), volume.shown_as(name));
-        let meter = Meter::start(&self.repository)?;
-        let done = self.driver.backup(&RequestContext::admin(), &row, parent, &shown, control.clone()).await;
-        done.map_err(|error| anyhow!("{name}: {error}"))?;
-        let taken = meter.end(name, volume.len)?;
-        let location = control.location.lock().expect("no panic while the lock is held").take();
-        let (container, prefix) = location.context("the driver saved no location")?;
-        Ok((Backup { container: Some(container), service_metadata: Some(prefix), ..row }, taken))
+/// Until it is done, or we are told to end: then nothing must go on, nor stay, it may be as large as the volume.
+async fn in_own_process(step: Step) -> Result<Done> {
+    let watch = |kind| signal(kind).context("watch for signals");
+    let (mut interrupt, mut terminate) = (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
+    let mut command = Command::new(std::env::current_exe().context("find this program")?);
+    command.args(std::env::args_os().skip(1)).arg("--step").arg(serde_json::to_string(&step)?);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start a process")?;
+    let ended = tokio::select! {
+        biased;
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        status = child.wait() => Some(status.context("wait for a process")?),
+    };
+    let Some(status) = ended else {
+        child.kill().await.context("end a process")?;
+        bail!("ended by a signal");
+    };
+    let mut answer = Vec::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_end(&mut answer).await.context("read what a process answers")?;
     }
-
-    async fn restore(&self, chain: &[Backup], target: &Path, len: u64) -> Result<Row> {
-        let volume = Volume::create(target, len)?.shown_as("restore");
-        let control = Arc::new(Control::default());
-        let meter = Meter::start(&self.repository)?;
-        let done = self.driver.restore(&RequestContext::admin(), chain, &volume, true, control).await;
-        done.map_err(|error| anyhow!("restore: {error}"))?;
-        meter.end("restore", len)
-    }
-}
-
-/// A service that wants every operation, and notes where the backup is.
-#[derive(Default)]
-struct Control {
-    location: Mutex<Option<(String, String)>>,
-}
-
-#[async_trait]
-impl BackupControl for Control {
-    async fn save_location(&self, container: &str, prefix: &str) -> clinker_drivers::Result<()> {
-        *self.location.lock().expect("no panic while the lock is held") = Some((container.into(), prefix.into()));
-        Ok(())
-    }
-
-    async fn check_cancelled(&self) -> clinker_drivers::Result<()> {
-        Ok(())
-    }
-
-    async fn progress(&self, _percent: f64) -> clinker_drivers::Result<()> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl RestoreControl for Control {
-    async fn check_cancelled(&self) -> clinker_drivers::Result<()> {
-        Ok(())
-    }
-
-    fn warn(&self, finding: &str) {
-        tell(finding);
+    match serde_json::from_slice::<Result<Done, String>>(&answer) {
+        Ok(done) => done.map_err(Error::msg),
+        Err(_) => bail!("the process of an operation ended without an answer: {status}"),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::mutants::by_case::cpu;
@@ -13,9 +13,9 @@ use crate::mutants::by_case::cpu;
 const MIB: f64 = (1 << 20) as f64;
 
 /// What one operation took. The names are those of the JSON: they are told in the help of the command.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Row {
-    operation: &'static str,
+    operation: String,
     seconds: f64,
     /// User and system, of all threads.
     cpu_seconds: f64,
@@ -32,7 +32,7 @@ pub(super) struct Row {
 }
 
 /// What a peak of memory is the peak of.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Span {
     Operation,
@@ -61,13 +61,13 @@ impl Meter<'_> {
     }
 
     /// The operation has ended; `len` is the volume's.
-    pub fn end(self, operation: &'static str, len: u64) -> Result<Row> {
+    pub fn end(self, operation: &str, len: u64) -> Result<Row> {
         let (seconds, cpu_seconds) = (self.at.elapsed().as_secs_f64(), (cpu() - self.cpu).as_secs_f64());
         let peak_memory_bytes = memory("VmHWM")?;
         let stored = Stored::below(self.repository)?;
         let mib = len as f64 / MIB;
         Ok(Row {
-            operation,
+            operation: operation.to_owned(),
             seconds,
             cpu_seconds,
             mib_per_second: mib / seconds,
@@ -114,7 +114,7 @@ pub(super) fn table(rows: &[Row]) -> String {
     let head = ["operation", "s", "MiB/s", "CPU s", "MiB per CPU s", "peak MiB", "stored MiB"].map(str::to_owned);
     let told = |row: &Row| {
         [
-            row.operation.to_owned(),
+            row.operation.clone(),
             format!("{:.2}", row.seconds),
             format!("{:.0}", row.mib_per_second),
             format!("{:.2}", row.cpu_seconds),
