@@ -34,7 +34,7 @@ const REST: usize = 12_345;
 
 fn main() {
     // What only shows that it runs (cargo test) has less to do.
-    let length = REST + MIB * if is_measured() { 104 } else { 3 };
+    let length = REST + if is_measured() { 104 * MIB } else { MIB / 4 };
     let criterion = Criterion::default().sample_size(10).warm_up_time(Duration::from_millis(200));
     let mut criterion = criterion.measurement_time(Duration::from_secs(3)).configure_from_args();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -143,7 +143,7 @@ impl Volumes {
     fn get(&self, kind: &'static str, changed: bool) -> Rc<Memory> {
         let make = || {
             let mut data = data::sample(kind, self.length);
-            for block in data.chunks_mut(BLOCK).skip(CHANGED / 2).step_by(CHANGED).filter(|_| changed) {
+            for block in data.chunks_mut(BLOCK).skip(3).step_by(CHANGED).filter(|_| changed) {
                 block.iter_mut().for_each(|byte| *byte = byte.wrapping_add(1));
             }
             Rc::new(Memory::of(&self.env, &data))

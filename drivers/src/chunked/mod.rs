@@ -6,8 +6,8 @@
 mod ahead;
 mod backup;
 pub mod compress;
-mod coverage;
-mod cut;
+pub(crate) mod coverage;
+pub(crate) mod cut;
 pub mod decisions;
 mod delete;
 pub mod digests;
