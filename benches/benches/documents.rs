@@ -7,6 +7,8 @@
 #[path = "common/large.rs"]
 mod large;
 
+use std::time::Duration;
+
 use clinker_benches::is_measured;
 use clinker_drivers::chunked::format;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
@@ -21,7 +23,7 @@ fn metadata(criterion: &mut Criterion) {
     let text = format::encode_metadata(&backup, &objects);
     assert_eq!(format::decode_metadata(PREFIX, &text).expect("what was written can be read"), objects);
     let mut group = criterion.benchmark_group("metadata");
-    group.sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
+    group.sampling_mode(SamplingMode::Flat).sample_size(20).throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function(format!("write/{name}"), |bencher| {
         bencher.iter(|| format::encode_metadata(&backup, &objects));
     });
@@ -35,7 +37,8 @@ fn sha256file(criterion: &mut Criterion) {
     let text = format::encode_hash_list(&backup, &hashes);
     assert!(format::decode_hash_list(PREFIX, &text).is_ok_and(|read| read == hashes), "what was written can be read");
     let mut group = criterion.benchmark_group("sha256file");
-    group.sampling_mode(SamplingMode::Flat).sample_size(10).throughput(Throughput::Bytes(text.len() as u64));
+    group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(10));
+    group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function(format!("write/{name}"), |bencher| {
         bencher.iter(|| format::encode_hash_list(&backup, &hashes));
     });

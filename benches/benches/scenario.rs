@@ -3,6 +3,8 @@
 //! `cargo bench -p clinker-benches --bench scenario [-- start-up | whole-run]`. A start-up is a text read and checked, a
 //! plan made of it, a world with all its hosts, and one virtual second of it, in which the service comes up.
 
+use std::time::Duration;
+
 use clinker::catalog::{self, Entry};
 use clinker::examine::examine;
 use clinker::run::{Parts, Run, play};
@@ -15,6 +17,7 @@ const SCENARIO: &str = "init/refused-at-start";
 
 fn start_up(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("start-up");
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2));
     group.bench_function("every built-in text", |bencher| bencher.iter(catalog::embedded));
     group.bench_function("text", |bencher| bencher.iter(entry));
     let entry = entry();
