@@ -2,12 +2,13 @@
 //!
 //! Several chunks at once take less computing than one after the other, since MD5 is fast only side by side.
 
+use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use clinker_env::{Env, Work};
-use futures_util::future::{join, join_all};
+use futures_util::future::{BoxFuture, FutureExt as _, join};
 
 use super::compress::Algorithm;
 use super::decisions::EngineDecisions;
@@ -58,12 +59,6 @@ pub(super) struct Uncut {
     pub data: Bytes,
 }
 
-/// The md5 is of the data that are there, the sha256s of all blocks.
-struct Hashed {
-    sha256s: Vec<[u8; 32]>,
-    runs: Vec<Run>,
-}
-
 /// Bytes of the volume that become an object.
 struct Run {
     offset: u64,
@@ -73,76 +68,50 @@ struct Run {
     beside: u64,
 }
 
-impl Cutter<'_> {
-    pub async fn cut(&self, uncut: Vec<Uncut>) -> Vec<Chunk> {
-        let several = uncut.len() > 1;
-        let hashed = match <[Uncut; 1]>::try_from(uncut) {
-            Ok([one]) => vec![self.hash(one).await],
-            Err(several) => self.hash_side_by_side(several).await,
+impl<'a> Cutter<'a> {
+    /// The chunks that are to be cut together, each as a future of its own: one that is done need not wait for others. Those
+    /// of a volume without a parent share the computing of their md5s.
+    pub fn cut(&'a self, uncut: Vec<Uncut>) -> Vec<BoxFuture<'a, Chunk>> {
+        let md5s = (uncut.len() > 1 && self.parent_hashes.is_none()).then(|| {
+            let (many, digests) =
+                (uncut.iter().map(|uncut| uncut.data.clone()).collect::<Vec<_>>(), self.digests.clone());
+            // Their bytes are charged with their sha256s.
+            self.env.compute(Work::Hash, 0, move || Arc::new(digests.md5s(&many))).boxed().shared()
+        });
+        let cut = |(n, uncut)| match md5s.clone() {
+            Some(md5s) => self.cut_whole(uncut, md5s, n).boxed(),
+            None => self.cut_one(uncut).boxed(),
         };
-        let (sha256s, runs): (Vec<_>, Vec<_>) = hashed.into_iter().map(|hashed| (hashed.sha256s, hashed.runs)).unzip();
-        let counts: Vec<usize> = runs.iter().map(Vec::len).collect();
-        let runs = runs.into_iter().flatten();
-        let objects = if several {
-            join_all(runs.map(|run| self.pack(run))).await
-        } else {
-            let mut objects = Vec::new();
-            for run in runs {
-                objects.push(self.pack(run).await);
-            }
-            objects
-        };
-        let mut objects = objects.into_iter();
-        let with_objects = |(sha256s, count)| Chunk { sha256s, objects: objects.by_ref().take(count).collect() };
-        sha256s.into_iter().zip(counts).map(with_objects).collect()
+        uncut.into_iter().enumerate().map(cut).collect()
     }
 
-    /// One chunk, in one job.
-    async fn hash(&self, Uncut { offset, data }: Uncut) -> Hashed {
-        let (cuts, bytes) = (self.cuts(offset), data.len() as u64);
-        let digests = Arc::clone(self.digests);
+    /// All of a chunk, which is the `n`-th of those that are hashed side by side.
+    async fn cut_whole(&self, uncut: Uncut, md5s: impl Future<Output = Arc<Vec<[u8; 16]>>>, n: usize) -> Chunk {
+        let Uncut { offset, data } = uncut;
+        let (digests, block, bytes) = (Arc::clone(self.digests), self.block as usize, data.clone());
+        let sha256s = self.env.compute(Work::Hash, data.len() as u64, move || digests.sha256s(&bytes, block));
+        let (sha256s, md5s) = join(sha256s, md5s).await;
+        let object = self.pack(Run { offset, data, md5: md5s[n], beside: 0 }).await;
+        Chunk { sha256s, objects: vec![object] }
+    }
+
+    /// What of a chunk must be stored.
+    async fn cut_one(&self, Uncut { offset, data }: Uncut) -> Chunk {
+        let cuts = Cuts { offset, block: self.block as usize, parent_hashes: self.parent_hashes.clone() };
+        let (digests, bytes) = (Arc::clone(self.digests), data.len() as u64);
         let job = move || {
             let sha256s = digests.sha256s(&data, cuts.block);
             let mut runs = cuts.runs(&sha256s, &data);
-            runs.iter_mut().for_each(|run| run.md5 = digests.md5(&run.data));
-            Hashed { sha256s, runs }
+            let md5s = digests.md5s(&runs.iter().map(|run| run.data.clone()).collect::<Vec<_>>());
+            runs.iter_mut().zip(md5s).for_each(|(run, md5)| run.md5 = md5);
+            (sha256s, runs)
         };
-        self.env.compute(Work::Hash, bytes, job).await
-    }
-
-    /// The md5 of all chunks in one job, beside a job for the sha256s of each; their bytes are charged once.
-    async fn hash_side_by_side(&self, uncut: Vec<Uncut>) -> Vec<Hashed> {
-        let md5s = |many: Vec<Bytes>| {
-            let digests = Arc::clone(self.digests);
-            self.env.compute(Work::Hash, 0, move || digests.md5s(&many))
-        };
-        let sha256s = join_all(uncut.iter().map(|Uncut { data, .. }| {
-            let (digests, data, block) = (Arc::clone(self.digests), data.clone(), self.block as usize);
-            self.env.compute(Work::Hash, data.len() as u64, move || digests.sha256s(&data, block))
-        }));
-        let whole = async {
-            match &self.parent_hashes {
-                None => Some(md5s(uncut.iter().map(|uncut| uncut.data.clone()).collect()).await),
-                Some(_) => None,
-            }
-        };
-        let (sha256s, whole) = join(sha256s, whole).await;
-        let cut = |(uncut, sha256s): (&Uncut, Vec<[u8; 32]>)| {
-            let runs = self.cuts(uncut.offset).runs(&sha256s, &uncut.data);
-            Hashed { sha256s, runs }
-        };
-        let mut hashed: Vec<Hashed> = uncut.iter().zip(sha256s).map(cut).collect();
-        let md5s = match whole {
-            Some(md5s) => md5s,
-            None => md5s(hashed.iter().flat_map(|hashed| &hashed.runs).map(|run| run.data.clone()).collect()).await,
-        };
-        let runs = hashed.iter_mut().flat_map(|hashed| &mut hashed.runs);
-        runs.zip(md5s).for_each(|(run, md5)| run.md5 = md5);
-        hashed
-    }
-
-    fn cuts(&self, offset: u64) -> Cuts {
-        Cuts { offset, block: self.block as usize, parent_hashes: self.parent_hashes.clone() }
+        let (sha256s, runs) = self.env.compute(Work::Hash, bytes, job).await;
+        let mut objects = Vec::with_capacity(runs.len());
+        for run in runs {
+            objects.push(self.pack(run).await);
+        }
+        Chunk { sha256s, objects }
     }
 
     async fn pack(&self, Run { offset, data, md5, beside }: Run) -> Cut {

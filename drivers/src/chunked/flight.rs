@@ -11,7 +11,7 @@ use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 use super::backup::{Job, Stored};
-use super::cut::{Chunk, Cut};
+use super::cut::{Chunk, Cut, Uncut};
 use super::format::{self, DataObject};
 use super::progress::Progress;
 use super::window::{Begun, Window};
@@ -69,9 +69,11 @@ pub(super) struct Flight<'a, 's> {
     progress: &'s mut Progress,
     stored: &'s mut Stored,
     window: Window,
-    cutting: FuturesOrdered<BoxFuture<'a, Result<Vec<(u64, Chunk)>>>>,
-    /// Chunks in it.
-    cutting_chunks: usize,
+    /// Chunks that are to be cut together, being read.
+    reading: FuturesOrdered<BoxFuture<'a, Result<Vec<Uncut>>>>,
+    cutting: FuturesOrdered<BoxFuture<'a, (u64, Chunk)>>,
+    /// Chunks in both.
+    uncut_chunks: usize,
     /// Chunks that were cut together last.
     together: usize,
     ready: VecDeque<Ready>,
@@ -102,8 +104,9 @@ impl<'a, 's> Flight<'a, 's> {
             progress,
             stored,
             window: Window::new(job.driver.settings.inflight_max, Instant::now()),
+            reading: FuturesOrdered::new(),
             cutting: FuturesOrdered::new(),
-            cutting_chunks: 0,
+            uncut_chunks: 0,
             together: 0,
             ready: VecDeque::new(),
             uncounted: VecDeque::new(),
@@ -126,7 +129,8 @@ impl<'a, 's> Flight<'a, 's> {
             tokio::select! {
                 biased;
                 Some(answered) = puts.0.next() => self.answered(answered)?,
-                Some(cut) = self.cutting.next() => cut?.into_iter().for_each(|cut| self.take_in(cut)),
+                Some((len, chunk)) = self.cutting.next() => self.take_in(len, chunk),
+                Some(uncut) = self.reading.next() => self.cut(uncut?),
                 else => return Ok(()),
             }
         }
@@ -137,10 +141,10 @@ impl<'a, 's> Flight<'a, 's> {
         let chunk = self.job.cutter.chunk;
         let left = usize::try_from((self.device.len() - self.offset).div_ceil(chunk)).unwrap_or(usize::MAX);
         if self.window.is_one() {
-            let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.cutting.is_empty();
+            let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.uncut_chunks == 0;
             return (idle && left > 0).then_some(1);
         }
-        let waiting = self.cutting_chunks + self.ready.len();
+        let waiting = self.uncut_chunks + self.ready.len();
         if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
             return None;
         }
@@ -162,26 +166,31 @@ impl<'a, 's> Flight<'a, 's> {
             self.ahead += len;
         }
         self.together = chunks;
-        self.cutting_chunks += chunks;
+        self.uncut_chunks += chunks;
         let (job, control, device) = (self.job, self.control, self.device);
-        self.cutting.push_back(Box::pin(async move {
+        self.reading.push_back(Box::pin(async move {
             let read = async |(offset, len): &(u64, u64)| {
                 control.check_cancelled().await?;
                 job.read(device, *offset, *len).await
             };
-            let uncut = try_join_all(ranges.iter().map(read)).await?;
-            let lengths = ranges.into_iter().map(|(_, len)| len);
-            Ok(lengths.zip(job.cutter.cut(uncut).await).collect())
+            try_join_all(ranges.iter().map(read)).await
         }));
         Ok(())
     }
 
-    fn take_in(&mut self, (len, chunk): (u64, Chunk)) {
+    fn cut(&mut self, uncut: Vec<Uncut>) {
+        let lengths: Vec<u64> = uncut.iter().map(|uncut| uncut.data.len() as u64).collect();
+        for (len, cut) in lengths.into_iter().zip(self.job.cutter.cut(uncut)) {
+            self.cutting.push_back(Box::pin(async move { (len, cut.await) }));
+        }
+    }
+
+    fn take_in(&mut self, len: u64, chunk: Chunk) {
         let number = self.counted + self.uncounted.len();
         let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
         self.stored.hashes.extend(chunk.sha256s);
-        self.cutting_chunks -= 1;
+        self.uncut_chunks -= 1;
         self.held -= len;
         self.ahead -= len;
         for cut in chunk.objects {
