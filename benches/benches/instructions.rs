@@ -47,7 +47,8 @@ fn main() {
         return;
     }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    for unknown in wanted.iter().filter(|wanted| BENCHES.iter().all(|(name, _)| name != *wanted)) {
+    let is_known = |wanted: &str| BENCHES.iter().any(|(name, _)| *name == wanted);
+    if let Some(unknown) = wanted.iter().find(|wanted| !is_known(wanted)) {
         eprintln!("no bench is called {unknown}; --list prints their names");
         std::process::exit(2);
     }
