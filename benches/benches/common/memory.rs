@@ -40,6 +40,11 @@ impl Memory {
         all
     }
 
+    #[allow(dead_code, reason = "of interest where volumes are restored again and again")]
+    pub fn clear(&self) {
+        touch(&self.segments, 0, self.len, |part| part.fill(0));
+    }
+
     async fn copy<T: Send + 'static>(
         &self,
         len: usize,
