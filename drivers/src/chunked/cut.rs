@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, join};
 use super::compress::Algorithm;
 use super::decisions::EngineDecisions;
 use super::digests::Digests;
+use super::format::DataObject;
 
 /// How volumes are cut.
 pub(super) struct Cutter<'a> {
@@ -60,12 +61,27 @@ pub(super) struct Uncut {
 }
 
 /// Bytes of the volume that become an object.
-struct Run {
-    offset: u64,
-    data: Bytes,
-    md5: [u8; 16],
+pub(super) struct Run {
+    pub offset: u64,
+    pub data: Bytes,
+    pub md5: [u8; 16],
     /// Bytes of the chunk that are not of the object, and stay in memory as long as `data` does.
     beside: u64,
+}
+
+impl Run {
+    /// The first byte after it, in the volume.
+    pub fn end(&self) -> u64 {
+        self.offset + self.data.len() as u64
+    }
+}
+
+impl Cut {
+    /// What the metadata say of it.
+    pub fn described(&self, name: String) -> DataObject {
+        let Cut { offset, length, md5, .. } = *self;
+        DataObject { name, offset, length, compression: self.compression.clone(), md5 }
+    }
 }
 
 impl<'a> Cutter<'a> {
@@ -97,7 +113,7 @@ impl<'a> Cutter<'a> {
 
     /// What of a chunk must be stored.
     async fn cut_one(&self, Uncut { offset, data }: Uncut) -> Chunk {
-        let cuts = Cuts { offset, block: self.block as usize, parent_hashes: self.parent_hashes.clone() };
+        let cuts = self.cuts(offset);
         let (digests, bytes) = (Arc::clone(self.digests), data.len() as u64);
         let job = move || {
             let sha256s = digests.sha256s(&data, cuts.block);
@@ -114,7 +130,24 @@ impl<'a> Cutter<'a> {
         Chunk { sha256s, objects }
     }
 
-    async fn pack(&self, Run { offset, data, md5, beside }: Run) -> Cut {
+    /// What of a piece of the volume must be stored, without md5s.
+    pub fn runs(&self, Uncut { offset, data }: &Uncut, sha256s: &[[u8; 32]]) -> Vec<Run> {
+        self.cuts(*offset).runs(sha256s, data)
+    }
+
+    fn cuts(&self, offset: u64) -> Cuts {
+        Cuts { offset, block: self.block as usize, parent_hashes: self.parent_hashes.clone() }
+    }
+
+    /// The tag of an object; `stored_raw` if packing it saved nothing.
+    pub fn tag(&self, stored_raw: bool) -> String {
+        match self.algorithm {
+            Algorithm::None => "none".to_owned(),
+            _ => self.decisions.compression_tag(self.compression, stored_raw).to_owned(),
+        }
+    }
+
+    pub async fn pack(&self, Run { offset, data, md5, beside }: Run) -> Cut {
         let (algorithm, length) = (self.algorithm, data.len() as u64);
         let packed = if algorithm == Algorithm::None {
             None
@@ -124,11 +157,7 @@ impl<'a> Cutter<'a> {
             let job = move || algorithm.pack(&data).map(|packed| (md5(&packed), packed));
             self.env.compute(algorithm.work(), length, job).await
         };
-        let compression = match (algorithm, &packed) {
-            (Algorithm::None, _) => "none",
-            (_, packed) => self.decisions.compression_tag(self.compression, packed.is_none()),
-        };
-        let compression = compression.to_owned();
+        let compression = self.tag(packed.is_none());
         let beside = if packed.is_none() { beside } else { 0 };
         let (body_md5, body) = packed.unwrap_or((md5, data));
         Cut { offset, length, compression, md5, held: body.len() as u64 + beside, body, body_md5 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::backup::{Job, Stored};
 use super::cut::{Chunk, Cut, Uncut};
-use super::format::{self, DataObject};
+use super::format;
 use super::progress::Progress;
 use super::window::{Begun, Window};
 use crate::{BackupControl, Device, Result};
@@ -123,6 +123,7 @@ impl<'a, 's> Flight<'a, 's> {
         loop {
             self.put_ready(puts);
             self.count().await?;
+            self.stored.hashes.write_out().await?;
             while let Some(chunks) = self.may_cut(puts) {
                 self.cut_next(chunks).await?;
             }
@@ -189,7 +190,7 @@ impl<'a, 's> Flight<'a, 's> {
         let number = self.counted + self.uncounted.len();
         let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
-        self.stored.hashes.extend(chunk.sha256s);
+        self.stored.hashes.push(&chunk.sha256s);
         self.uncut_chunks -= 1;
         self.held -= len;
         self.ahead -= len;
@@ -197,9 +198,7 @@ impl<'a, 's> Flight<'a, 's> {
             self.held += cut.held;
             self.ahead += cut.held;
             let name = format::object_name(&self.job.prefix, self.stored.objects.len() as u64 + 1);
-            let Cut { offset, length, md5, .. } = cut;
-            let compression = cut.compression.clone();
-            self.stored.objects.push(DataObject { name: name.clone(), offset, length, compression, md5 });
+            self.stored.objects.push(cut.described(name.clone()));
             self.ready.push_back(Ready { chunk: number, name, cut });
         }
     }

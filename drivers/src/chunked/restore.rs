@@ -8,6 +8,7 @@ use clinker_kernels::zero::is_zero;
 use super::ChunkedDriver;
 use super::ahead::{Ahead, Source};
 use super::plan;
+use super::restore_long::{self, parts};
 use super::verify::Verifier;
 use crate::{Backup, Device, RequestContext, RestoreControl, Result};
 
@@ -29,33 +30,56 @@ pub(super) async fn restore(
     control.volume_meta(plan.volume_meta.as_deref()).await?;
     let verifier = Verifier::new(driver, &plan, device.len());
     let writer = Writer { device, volume_is_new };
-    let on_device = |range: &Range<u64>| range.start < device.len();
-    let is_wanted = |index: &usize| verifier.visible(*index).iter().any(on_device);
-    let wanted = (0..plan.objects.len()).filter(is_wanted).collect();
-    let mut ahead = Ahead::new(Source { driver, context, control, plan: &plan, verifier: &verifier }, wanted);
+    let is_wanted = |index: &usize| !writer.on_device(verifier.visible(*index)).is_empty();
+    let pieces = driver.store.pieces();
+    let is_long =
+        |index: &usize| pieces.is_some() && plan.objects[*index].object.length > driver.settings.sizes.whole_max;
+    let (long, wanted) = (0..plan.objects.len()).filter(is_wanted).partition::<Vec<usize>, _>(is_long);
+    let source = Source { driver, context, control, plan: &plan, verifier: &verifier };
+    let mut ahead = Ahead::new(source, wanted);
     while let Some((index, data)) = ahead.next().await? {
         let offset = plan.objects[index].object.offset;
         let write = async {
-            // A parent may be of a time when the volume was larger.
-            for Range { start, end } in verifier.visible(index).into_iter().filter(on_device) {
-                let within = |byte: u64| (byte.min(device.len()) - offset) as usize;
-                writer.write(start, data.slice(within(start)..within(end))).await?;
-            }
-            device.flush().await
+            writer.write_visible(&verifier.visible(index), offset, data).await?;
+            writer.flush().await
         };
         ahead.meanwhile(write).await?;
+    }
+    // Nothing is written twice, so that the order does not matter.
+    if let Some(pieces) = pieces {
+        for index in long {
+            restore_long::restore(source, pieces, index, &writer).await?;
+        }
     }
     verifier.read_back(device).await?;
     device.flush().await
 }
 
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     device: &'a dyn Device,
     /// It is all zeros.
     volume_is_new: bool,
 }
 
 impl Writer<'_> {
+    /// What of these ranges of the volume is on the device: a parent may be of a time when the volume was larger.
+    fn on_device(&self, ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+        let on_device = |Range { start, end }: Range<u64>| start..end.min(self.device.len());
+        ranges.into_iter().map(on_device).filter(|range| range.start < range.end).collect()
+    }
+
+    /// What of the data, which begin at `offset` of the volume, is visible.
+    pub async fn write_visible(&self, visible: &[Range<u64>], offset: u64, data: Bytes) -> Result<()> {
+        for (at, part) in parts(&self.on_device(visible.to_vec()), offset, &data) {
+            self.write(at, part).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn flush(&self) -> Result<()> {
+        self.device.flush().await
+    }
+
     /// Nothing is written twice, so that zeros on a new volume need not be written at all.
     async fn write(&self, offset: u64, data: Bytes) -> Result<()> {
         if !self.volume_is_new {

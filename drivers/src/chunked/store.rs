@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::pieces::Pieces;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// Sizes of the chunked format.
@@ -74,6 +75,11 @@ pub trait ChunkStore: Send + Sync {
     async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
         let body = self.get(context, container, name).await?;
         if body.len() as u64 > max { Err(too_long(name, max)) } else { Ok(body) }
+    }
+
+    /// How objects are written and read in pieces, if this store can do that.
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        None
     }
 
     /// Removes an object; one that is not there is a success.
