@@ -5,9 +5,9 @@ use clinker_drivers::Backup;
 use clinker_drivers::chunked::format::{self, DataObject, HashList};
 
 /// Bytes per object.
-const CHUNK: u64 = 50 << 20;
+pub const CHUNK: u64 = 50 << 20;
 /// Bytes per hash.
-const BLOCK: u64 = 32 << 10;
+pub const BLOCK: u64 = 32 << 10;
 /// As Cinder names a volume's objects in Swift.
 pub const PREFIX: &str =
     "volume_6f1d2c3b-4a59-4e68-8c7d-9e0fa1b2c3d4/20260101000000/az_nova_backup_0a1b2c3d-4e5f-4a6b-8c7d-8e9fa0b1c2d3";
