@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 #[derive(Default)]
-pub(super) struct Coverage {
+pub(crate) struct Coverage {
     /// Start → (end, writer).
     segments: BTreeMap<u64, (u64, usize)>,
 }

@@ -196,7 +196,7 @@ impl Cuts {
 }
 
 /// The maximal runs of blocks whose hash differs from the parent's at the same index; without a parent, all blocks.
-fn changed_runs(now: &[[u8; 32]], parent: Option<&[[u8; 32]]>) -> Vec<Range<usize>> {
+pub(crate) fn changed_runs(now: &[[u8; 32]], parent: Option<&[[u8; 32]]>) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (index, hash) in now.iter().enumerate() {
         if parent.and_then(|parent| parent.get(index)) == Some(hash) {
