@@ -55,7 +55,7 @@ fn in_pieces(chunk: &[[u8; 32]], chunks: u64) -> usize {
     let mut written = 0;
     for _ in 0..chunks {
         text.push(chunk);
-        if text.len() as u64 >= PIECE {
+        if text.untaken() >= PIECE {
             written += black_box(text.take()).len();
         }
     }

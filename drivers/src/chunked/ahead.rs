@@ -74,7 +74,7 @@ impl<'a> Ahead<'a> {
         let Some(fetched) = self.fetched.remove(&self.taken) else { return Ok(None) };
         let index = self.wanted[self.taken];
         self.taken += 1;
-        self.held -= self.source.plan.objects[index].object.length;
+        self.held -= self.source.plan.objects[index].memory();
         fetched.map(|data| Some((index, data)))
     }
 
@@ -97,13 +97,13 @@ impl<'a> Ahead<'a> {
         while let Some(&index) = self.wanted.get(self.begun)
             && self.window.admits()
         {
-            let (source, length) = (self.source, self.source.plan.objects[index].object.length);
-            if self.held > 0 && self.held + length > BUDGET {
+            let (source, planned) = (self.source, &self.source.plan.objects[index]);
+            if self.held > 0 && self.held + planned.memory() > BUDGET {
                 return;
             }
-            let (at, begun) = (self.begun, self.window.begin(length, Instant::now()));
+            let (at, begun) = (self.begun, self.window.begin(planned.object.length, Instant::now()));
             self.begun += 1;
-            self.held += length;
+            self.held += planned.memory();
             self.fetching.push(Box::pin(async move { Fetched { at, begun, result: source.fetch(index).await } }));
         }
     }

@@ -85,10 +85,21 @@ impl Cut {
 }
 
 impl<'a> Cutter<'a> {
+    /// Whether several chunks at once take less computing than one after the other.
+    pub fn hashes_side_by_side(&self) -> bool {
+        self.parent_hashes.is_none()
+    }
+
+    /// Bytes of memory that a chunk of `len` bytes takes while it is cut: its own, and what is packed by then of the few that
+    /// are being packed.
+    pub fn memory(&self, len: u64) -> u64 {
+        if self.algorithm == Algorithm::None { len } else { len + len / 4 }
+    }
+
     /// The chunks that are to be cut together, each as a future of its own: one that is done need not wait for others. Those
     /// of a volume without a parent share the computing of their md5s.
     pub fn cut(&'a self, uncut: Vec<Uncut>) -> Vec<BoxFuture<'a, Chunk>> {
-        let md5s = (uncut.len() > 1 && self.parent_hashes.is_none()).then(|| {
+        let md5s = (uncut.len() > 1 && self.hashes_side_by_side()).then(|| {
             let (many, digests) =
                 (uncut.iter().map(|uncut| uncut.data.clone()).collect::<Vec<_>>(), self.digests.clone());
             // Their bytes are charged with their sha256s.

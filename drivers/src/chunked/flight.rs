@@ -22,10 +22,10 @@ pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
 const AHEAD: u64 = 128 << 20;
-/// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and as leave room
-/// for one that is on its way.
-const TOGETHER_CHUNKS: usize = 16;
-const TOGETHER: u64 = 200 << 20;
+/// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and half of what
+/// there is memory for, so that others can be put meanwhile.
+const TOGETHER_CHUNKS: u64 = 16;
+const TOGETHER: u64 = BUDGET / 2;
 
 /// The puts on their way.
 #[derive(Default)]
@@ -75,7 +75,7 @@ pub(super) struct Flight<'a, 's> {
     /// Chunks in both.
     uncut_chunks: usize,
     /// Chunks that were cut together last.
-    together: usize,
+    together: u64,
     ready: VecDeque<Ready>,
     uncounted: VecDeque<Uncounted>,
     /// Chunks that are counted, and where the last of them ends.
@@ -138,9 +138,9 @@ impl<'a, 's> Flight<'a, 's> {
     }
 
     /// How many chunks are to be cut together now, if any.
-    fn may_cut(&self, puts: &Puts<'_>) -> Option<usize> {
+    fn may_cut(&self, puts: &Puts<'_>) -> Option<u64> {
         let chunk = self.job.cutter.chunk;
-        let left = usize::try_from((self.device.len() - self.offset).div_ceil(chunk)).unwrap_or(usize::MAX);
+        let left = (self.device.len() - self.offset).div_ceil(chunk);
         if self.window.is_one() {
             let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.uncut_chunks == 0;
             return (idle && left > 0).then_some(1);
@@ -149,25 +149,25 @@ impl<'a, 's> Flight<'a, 's> {
         if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
             return None;
         }
-        // The first chunks are not to wait for others.
-        let most = TOGETHER_CHUNKS.min((TOGETHER / chunk) as usize).min(self.together * 2).max(1);
-        let fit = usize::try_from(BUDGET.saturating_sub(self.held) / chunk).unwrap_or(usize::MAX);
-        let fit = if self.held == 0 { fit.max(1) } else { fit };
-        Some(most.min(fit).min(left)).filter(|chunks| *chunks > 0)
+        // The first chunks are not to wait for others; later it pays to wait until there is memory for all.
+        let together = if self.job.cutter.hashes_side_by_side() { TOGETHER / chunk } else { 1 };
+        let together = together.clamp(1, TOGETHER_CHUNKS).min(self.together * 2).max(1).min(left);
+        let fits = self.held + together * self.job.cutter.memory(chunk) <= BUDGET;
+        (fits || self.held == 0).then_some(together)
     }
 
-    async fn cut_next(&mut self, chunks: usize) -> Result<()> {
+    async fn cut_next(&mut self, chunks: u64) -> Result<()> {
         self.progress.check().await?;
-        let mut ranges = Vec::with_capacity(chunks);
+        let mut ranges = Vec::new();
         for _ in 0..chunks {
             let len = self.job.cutter.chunk.min(self.device.len() - self.offset);
             ranges.push((self.offset, len));
             self.offset += len;
-            self.held += len;
+            self.held += self.job.cutter.memory(len);
             self.ahead += len;
         }
         self.together = chunks;
-        self.uncut_chunks += chunks;
+        self.uncut_chunks += ranges.len();
         let (job, control, device) = (self.job, self.control, self.device);
         self.reading.push_back(Box::pin(async move {
             let read = async |(offset, len): &(u64, u64)| {
@@ -192,7 +192,7 @@ impl<'a, 's> Flight<'a, 's> {
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
         self.stored.hashes.push(&chunk.sha256s);
         self.uncut_chunks -= 1;
-        self.held -= len;
+        self.held -= self.job.cutter.memory(len);
         self.ahead -= len;
         for cut in chunk.objects {
             self.held += cut.held;

@@ -39,7 +39,7 @@ impl Hashes {
     /// Stores what came of a long list.
     pub async fn write_out(&mut self) -> Result<()> {
         match &mut self.upload {
-            Some(upload) if self.text.len() as u64 >= self.piece => upload.write(self.text.take().into()).await,
+            Some(upload) if self.text.untaken() >= self.piece => upload.write(self.text.take().into()).await,
             _ => Ok(()),
         }
     }

@@ -49,8 +49,8 @@ impl HashListText {
     }
 
     /// Bytes of text that were not taken yet.
-    pub fn len(&self) -> usize {
-        self.text.len()
+    pub fn untaken(&self) -> u64 {
+        self.text.len() as u64
     }
 
     /// The text so far, as far as it was not taken before.
