@@ -74,7 +74,7 @@ pub(super) struct Flight<'a, 's> {
     cutting: FuturesOrdered<BoxFuture<'a, (u64, Chunk)>>,
     /// Chunks in both.
     uncut_chunks: usize,
-    /// Chunks that were cut together last.
+    /// Chunks that were cut together, at most.
     together: u64,
     ready: VecDeque<Ready>,
     uncounted: VecDeque<Uncounted>,
@@ -149,11 +149,16 @@ impl<'a, 's> Flight<'a, 's> {
         if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
             return None;
         }
-        // The first chunks are not to wait for others; later it pays to wait until there is memory for all.
+        // The first chunks are not to wait for others.
         let together = if self.job.cutter.hashes_side_by_side() { TOGETHER / chunk } else { 1 };
         let together = together.clamp(1, TOGETHER_CHUNKS).min(self.together * 2).max(1).min(left);
-        let fits = self.held + together * self.job.cutter.memory(chunk) <= BUDGET;
-        (fits || self.held == 0).then_some(together)
+        if self.held == 0 {
+            return Some(together);
+        }
+        let fit = BUDGET.saturating_sub(self.held) / self.job.cutter.memory(chunk);
+        // It pays to wait until there is memory for all, unless the store waits for the next.
+        let is_awaited = waiting == 0 && self.window.admits();
+        Some(together.min(fit)).filter(|chunks| *chunks == together || (*chunks > 0 && is_awaited))
     }
 
     async fn cut_next(&mut self, chunks: u64) -> Result<()> {
@@ -166,7 +171,7 @@ impl<'a, 's> Flight<'a, 's> {
             self.held += self.job.cutter.memory(len);
             self.ahead += len;
         }
-        self.together = chunks;
+        self.together = self.together.max(chunks);
         self.uncut_chunks += ranges.len();
         let (job, control, device) = (self.job, self.control, self.device);
         self.reading.push_back(Box::pin(async move {
