@@ -3,17 +3,14 @@
 //! `cargo bench -p clinker-benches --bench kernels [-- md5 | sha256 | zero | zlib | FILE]`; a file is measured as well.
 //! A directory (`-- zlib DIR`) gets the samples as files, for other programs to be measured on.
 
-#[path = "kernels/data.rs"]
-mod data;
-
 use std::hint::black_box;
 use std::io::Read as _;
 use std::path::Path;
 
 use ::md5::Md5;
+use clinker_benches::data::{self, Sample};
 use clinker_kernels::{md5, sha256, zero, zlib};
 use cpu_time::ProcessTime;
-use data::Sample;
 use flate2::Compression;
 use flate2::bufread::{ZlibDecoder, ZlibEncoder};
 use libdeflater::{CompressionLvl, Compressor, Decompressor};

@@ -1,4 +1,6 @@
-//! Plans and worlds that more than one bench measures.
+//! Plans and data that more than one bench measures.
+
+pub mod data;
 
 use clinker::catalog;
 use clinker_model::plan::{Engine, Plan};
@@ -8,6 +10,15 @@ pub const DAY: &str = include_str!("../scenarios/day.toml");
 
 /// Ten minutes: down, re-initialised, one backup and restore of 256 KiB without compression.
 pub const TEN_MINUTES: &str = include_str!("../scenarios/ten-minutes.toml");
+
+/// Whether this is a bench's own run; else (`cargo test`, `-- --test`) it only shows that it runs.
+pub fn is_measured() -> bool {
+    let has = |flag| std::env::args().any(|argument| argument == flag);
+    has("--bench") && !has("--test")
+}
+
+/// One second: a service comes up.
+pub const START: &str = include_str!("../scenarios/start.toml");
 
 /// The plan of one of the texts above.
 ///

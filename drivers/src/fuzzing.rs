@@ -1,13 +1,17 @@
-//! The parsers of what servers answer, each by itself: for fuzzers and property tests, no interface for drivers.
+//! The parsers of what servers answer, each by itself: for fuzzers, property tests and benches, no interface for drivers.
+//! Beside them two decisions of the chunk engine, which benches count the instructions of.
 //!
 //! The documents of a backup are open anyway: [`crate::chunked::format`], [`crate::chunked::compress`]. Nothing here sends,
 //! waits or retries.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::chunked::coverage::Coverage;
+use crate::chunked::cut;
 use crate::http::{Response, Url};
 use crate::{Error, Options, Result, s3, swift};
 
@@ -46,4 +50,18 @@ pub fn swift_v1_account(answer: &Response) -> Result<Url> {
 /// The account that a Keystone v3 authentication leads to, chosen from the answer's catalog by the options.
 pub fn keystone_account(options: &Options, answer: &Response) -> Result<Url> {
     swift::auth::v3_account(options, answer)
+}
+
+/// The runs of blocks that differ from the parent's: each becomes an object.
+pub fn changed_runs(now: &[[u8; 32]], parent: &[[u8; 32]]) -> Vec<Range<usize>> {
+    cut::changed_runs(now, Some(parent))
+}
+
+/// What of each write, in their order, no later one writes over.
+pub fn visible(writes: &[Range<u64>]) -> Vec<Vec<Range<u64>>> {
+    let mut coverage = Coverage::default();
+    for (writer, range) in writes.iter().enumerate() {
+        coverage.overwrite(range.clone(), writer);
+    }
+    writes.iter().enumerate().map(|(writer, range)| coverage.visible(range.clone(), writer)).collect()
 }

@@ -8,8 +8,8 @@ use clinker_drivers::chunked::format;
 use clinker_drivers::{Backup, BackupDriver, Kind};
 use proptest::prelude::*;
 use support::{
-    BackupRecorder, MemoryDevice, MemoryStore, context, driver, noise, options, restore_new, restore_over, row, run,
-    store_backup,
+    BackupRecorder, MemoryDevice, MemoryStore, RestoreRecorder, context, driver, noise, options, restore_new,
+    restore_over, row, run, store_backup,
 };
 
 const CHUNK: u64 = 4096;
@@ -135,6 +135,45 @@ fn zero_pieces_are_left_out_on_a_new_volume_only() {
         };
         assert_eq!(written(true).await, [(piece, 3 * piece)]);
         assert_eq!(written(false).await, [(0, 4 * piece), (4 * piece, 4 * piece + 5)]);
+    });
+}
+
+#[test]
+fn every_byte_is_written_once_and_what_is_overwritten_is_not_fetched() {
+    run(async {
+        let store = MemoryStore::shared(CHUNK, BLOCK);
+        let driver = driver(&store, &options("none"));
+        let first = noise(4 * CHUNK as usize, 1);
+        let (mut second, mut third) = (first.clone(), first.clone());
+        // All of the second chunk, in two steps, and the middle of the third.
+        second[CHUNK as usize..][..BLOCK as usize * 3].fill(1);
+        second[2 * CHUNK as usize + BLOCK as usize..][..BLOCK as usize].fill(2);
+        third.copy_from_slice(&second);
+        third[CHUNK as usize..][..CHUNK as usize].fill(3);
+        let chain = store_chain(&driver, &[first, second, third.clone()]).await;
+        let before = store.asked("get").len();
+        let device = MemoryDevice::new(vec![0xee; third.len()]);
+        let control = Arc::new(RestoreRecorder::default());
+        driver.restore(&context(), &chain, &device, false, control).await.unwrap();
+        assert!(device.data() == third);
+        let fetched: Vec<String> = store.asked("get")[before..]
+            .iter()
+            .filter(|name| name.ends_with(|last: char| last.is_ascii_digit()))
+            .cloned()
+            .collect();
+        let whole =
+            |link: usize, number: u32| format!("{}-{number:05}", chain[link].service_metadata.as_deref().unwrap());
+        assert_eq!(fetched, [whole(0, 1), whole(0, 3), whole(0, 4), whole(1, 2), whole(2, 1)]);
+        let mut writes = device.writes.lock().unwrap().clone();
+        writes.sort_unstable();
+        assert!(
+            writes
+                .iter()
+                .map(|(start, _)| *start)
+                .eq([0].into_iter().chain(writes.iter().map(|(_, end)| *end)).take(writes.len())),
+            "{writes:?}"
+        );
+        assert_eq!(writes.last().map(|(_, end)| *end), Some(4 * CHUNK));
     });
 }
 

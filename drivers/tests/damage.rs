@@ -132,7 +132,8 @@ fn bad_data_never_reach_the_volume() {
         let control = Arc::new(RestoreRecorder::default());
         let driver = driver(&store, &options("none"));
         driver.restore(&context(), &chain, &device, false, control).await.unwrap_err();
-        assert_eq!(*device.writes.lock().unwrap(), [(0, CHUNK)]);
+        let writes = device.writes.lock().unwrap();
+        assert!(!writes.is_empty() && writes.iter().all(|(_, end)| *end <= CHUNK), "{writes:?}");
     });
 }
 
@@ -281,12 +282,14 @@ fn a_restore_is_cancelled_before_the_object_at_which_it_is_asked() {
         let store = MemoryStore::shared(CHUNK, BLOCK);
         let (chain, data) = chain(&store, "none").await;
         let driver = driver(&store, &options("none"));
+        let fetched = || store.asked("get").iter().filter(|name| name.contains("-0")).count();
         for cancel_at in 0..6 {
-            let device = MemoryDevice::new(vec![0; data.len()]);
+            let (before, device) = (fetched(), MemoryDevice::new(vec![0; data.len()]));
             let control = Arc::new(RestoreRecorder { cancel_at: Some(cancel_at), ..RestoreRecorder::default() });
             let error = driver.restore(&context(), &chain, &device, false, control).await.unwrap_err();
             assert_eq!(error.to_string(), "cancelled");
-            assert_eq!(device.writes.lock().unwrap().len(), cancel_at);
+            assert_eq!(fetched() - before, cancel_at);
+            assert_eq!(device.writes.lock().unwrap().is_empty(), cancel_at == 0);
         }
     });
 }

@@ -2,6 +2,8 @@
 
 #[path = "program/bench.rs"]
 mod bench;
+#[path = "program/engine.rs"]
+mod engine;
 #[path = "program/reports.rs"]
 mod reports;
 

@@ -47,7 +47,8 @@ pub fn compress(data: &[u8]) -> Vec<u8> {
     if packable * 10 >= kinds.len() * WHOLE_FROM_TENTHS {
         return whole(data);
     }
-    let mut packed = Vec::with_capacity(data.len() / 2 + SPACE);
+    // Memory that is not written to costs nothing, a buffer that grows is there twice.
+    let mut packed = Vec::with_capacity(data.len() + data.len() / 64 + SPACE);
     let mut encoder = Encoder::new(&mut packed);
     encoder.write_judged(data, &kinds, &mut packed);
     encoder.finish(&mut packed);

@@ -1,4 +1,5 @@
-//! The objects of a plan in its order, fetched, unpacked and verified ahead of the one that is being written.
+//! The objects of a plan of which something is still to be seen, in its order: fetched, unpacked and verified ahead of
+//! the one that is being written.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,9 +32,11 @@ pub(super) struct Source<'a> {
 
 pub(super) struct Ahead<'a> {
     source: Source<'a>,
+    /// Which objects of the plan.
+    wanted: Vec<usize>,
     window: Window,
     fetching: FuturesUnordered<BoxFuture<'a, Fetched>>,
-    /// Those that came, by their place in the plan.
+    /// Those that came, by their place in `wanted`.
     fetched: BTreeMap<usize, Result<Bytes>>,
     /// Objects whose fetch has begun, and those that were taken.
     begun: usize,
@@ -43,20 +46,22 @@ pub(super) struct Ahead<'a> {
 }
 
 struct Fetched {
-    index: usize,
+    /// In `wanted`.
+    at: usize,
     begun: Begun,
     result: Result<Bytes>,
 }
 
 impl<'a> Ahead<'a> {
-    pub fn new(source: Source<'a>) -> Ahead<'a> {
+    pub fn new(source: Source<'a>, wanted: Vec<usize>) -> Ahead<'a> {
         let window = Window::new(source.driver.settings.inflight_max, Instant::now());
         let (fetching, fetched) = (FuturesUnordered::new(), BTreeMap::new());
-        Ahead { source, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
+        Ahead { source, wanted, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
     }
 
-    /// The next object's data; none after the last. To be written before the next is asked for.
-    pub async fn next(&mut self) -> Result<Option<(&'a Planned, Bytes)>> {
+    /// The next object, as its place in the plan, and its data; none after the last. To be written before the next is asked
+    /// for.
+    pub async fn next(&mut self) -> Result<Option<(usize, Bytes)>> {
         self.begin();
         while !self.fetched.contains_key(&self.taken)
             && let Some(fetched) = self.fetching.next().await
@@ -67,10 +72,10 @@ impl<'a> Ahead<'a> {
             }
         }
         let Some(fetched) = self.fetched.remove(&self.taken) else { return Ok(None) };
-        let planned = &self.source.plan.objects[self.taken];
+        let index = self.wanted[self.taken];
         self.taken += 1;
-        self.held -= planned.object.length;
-        fetched.map(|data| Some((planned, data)))
+        self.held -= self.source.plan.objects[index].memory();
+        fetched.map(|data| Some((index, data)))
     }
 
     /// Goes on fetching until `work` is done.
@@ -89,21 +94,23 @@ impl<'a> Ahead<'a> {
     }
 
     fn begin(&mut self) {
-        while let Some(planned) = self.source.plan.objects.get(self.begun)
+        while let Some(&index) = self.wanted.get(self.begun)
             && self.window.admits()
-            && (self.held == 0 || self.held + planned.object.length <= BUDGET)
         {
-            let (source, index) = (self.source, self.begun);
-            let begun = self.window.begin(planned.object.length, Instant::now());
+            let (source, planned) = (self.source, &self.source.plan.objects[index]);
+            if self.held > 0 && self.held + planned.memory() > BUDGET {
+                return;
+            }
+            let (at, begun) = (self.begun, self.window.begin(planned.object.length, Instant::now()));
             self.begun += 1;
-            self.held += planned.object.length;
-            self.fetching.push(Box::pin(async move { Fetched { index, begun, result: source.fetch(index).await } }));
+            self.held += planned.memory();
+            self.fetching.push(Box::pin(async move { Fetched { at, begun, result: source.fetch(index).await } }));
         }
     }
 
     fn take_in(&mut self, fetched: Fetched) {
         self.window.answered(fetched.begun, Instant::now());
-        self.fetched.insert(fetched.index, fetched.result);
+        self.fetched.insert(fetched.at, fetched.result);
     }
 }
 

@@ -9,16 +9,18 @@ use bytes::Bytes;
 use clinker_env::Work;
 
 use super::ChunkedDriver;
-use super::cut::Cutter;
+use super::backup_long::Long;
+use super::cut::{Cutter, Uncut};
 use super::decisions::MetadataAt;
 use super::flight::{Flight, Puts};
-use super::format::{self, DataObject, HashList};
+use super::format::{self, DataObject};
+use super::hashes::Hashes;
+use super::pieces::Pieces;
 use super::progress::{Progress, Schedule};
 use super::store::Geometry;
 use crate::{Backup, BackupControl, BackupUpdate, Device, Error, Kind, RequestContext, Result, Stop};
 
-/// About what one hash takes in a sha256file, and one object in the metadata: the work of writing them.
-const SHA256_LINE: u64 = 72;
+/// About what one object takes in the metadata: the work of writing them.
 const METADATA_ENTRY: u64 = 300;
 
 pub(super) async fn backup(
@@ -46,7 +48,7 @@ pub(super) async fn backup(
         env: &driver.env,
         decisions: &*driver.decisions,
         digests: &driver.digests,
-        volume_id: &backup.volume_id,
+        body_md5: driver.store.wants_md5(),
         chunk: geometry.chunk,
         block: geometry.block,
         algorithm,
@@ -55,10 +57,12 @@ pub(super) async fn backup(
     };
     let stopped_by = RequestContext { stop: Stop::new(), ..context.clone() };
     let job = Job { driver, context: stopped_by, clean_up_context: context, backup, container, prefix, cutter };
-    let mut stored = Stored::default();
+    let hashes = Hashes::begin(&job, device.len()).await?;
+    let mut stored = Stored { names: Vec::new(), objects: Vec::new(), hashes };
     match job.store_everything(&mut stored, device, geometry.progress_timer, control).await {
         Ok(()) => Ok(BackupUpdate { object_count: driver.decisions.object_count(stored.objects.len() as u64) }),
         Err(error) => {
+            stored.hashes.abandon().await;
             job.clean_up(&stored.names).await;
             Err(error)
         }
@@ -112,20 +116,19 @@ pub(super) struct Job<'a> {
     /// Its puts end when it has failed; its clean-up does not.
     context: RequestContext,
     clean_up_context: &'a RequestContext,
-    backup: &'a Backup,
-    container: String,
+    pub backup: &'a Backup,
+    pub container: String,
     pub prefix: String,
     pub cutter: Cutter<'a>,
 }
 
 /// What there is of it so far.
-#[derive(Default)]
 pub(super) struct Stored {
     /// Every object whose put was begun, in that order.
     pub names: Vec<String>,
     pub objects: Vec<DataObject>,
     /// Of the blocks so far.
-    pub hashes: Vec<[u8; 32]>,
+    pub hashes: Hashes,
 }
 
 impl Job<'_> {
@@ -168,36 +171,52 @@ impl Job<'_> {
         if self.driver.decisions.metadata_at() == MetadataAt::BeforeChunks {
             self.put_metadata(stored).await?;
         }
-        Flight::new(self, device, control, progress, stored).run(puts).await?;
-        let hashes = HashList { block: self.cutter.block, sha256s: std::mem::take(&mut stored.hashes) };
-        let (name, bytes) = (format::sha256file_name(&self.prefix), hashes.sha256s.len() as u64 * SHA256_LINE);
-        let encode = move |backup: &Backup| format::encode_hash_list(backup, &hashes);
-        self.put_document(stored, name, bytes, encode).await?;
+        match self.in_pieces(device) {
+            Some(pieces) => Long::new(self, pieces, device, progress, stored).run(control).await?,
+            None => Flight::new(self, device, control, progress, stored).run(puts).await?,
+        }
+        stored.hashes.finish(self, &mut stored.names).await?;
         self.put_metadata(stored).await
+    }
+
+    /// How the chunks are to be cut in pieces, if they are.
+    fn in_pieces(&self, device: &dyn Device) -> Option<&dyn Pieces> {
+        let longest = self.cutter.chunk.min(device.len());
+        if longest > self.driver.settings.sizes.whole_max { self.driver.store.pieces() } else { None }
+    }
+
+    /// A chunk of the volume; an `invalid_volume` error if the device gives less of it.
+    pub async fn read(&self, device: &dyn Device, offset: u64, len: u64) -> Result<Uncut> {
+        let data = device.read_at(offset, len as usize).await?;
+        if data.len() as u64 == len {
+            return Ok(Uncut { offset, data });
+        }
+        let (id, held) = (&self.backup.volume_id, data.len());
+        Err(Error::new(Kind::InvalidVolume, format!("volume {id} gave {held} of {len} bytes at offset {offset}")))
     }
 
     async fn put_metadata(&self, stored: &mut Stored) -> Result<()> {
         let objects = stored.objects.clone();
         let (name, bytes) = (format::metadata_name(&self.prefix), objects.len() as u64 * METADATA_ENTRY);
-        self.put_document(stored, name, bytes, move |backup| format::encode_metadata(backup, &objects)).await
+        let backup = self.backup.clone();
+        self.put_document(&mut stored.names, name, bytes, move || format::encode_metadata(&backup, &objects)).await
     }
 
     /// Makes and puts a document of about so many bytes.
-    async fn put_document(
+    pub async fn put_document(
         &self,
-        stored: &mut Stored,
+        names: &mut Vec<String>,
         name: String,
         bytes: u64,
-        encode: impl FnOnce(&Backup) -> Vec<u8> + Send + 'static,
+        make: impl FnOnce() -> Vec<u8> + Send + 'static,
     ) -> Result<()> {
-        let backup = self.backup.clone();
         let digests = Arc::clone(&self.driver.digests);
         let job = move || {
-            let document = Bytes::from(encode(&backup));
+            let document = Bytes::from(make());
             (digests.md5(&document), document)
         };
         let (md5, document) = self.driver.env.compute(Work::Other, bytes, job).await;
-        stored.names.push(name.clone());
+        names.push(name.clone());
         self.put(&name, document, md5).await
     }
 

@@ -1,9 +1,12 @@
 //! Compression of data objects: Cinder's algorithm names, its streams, and bounded decompression.
 
-use std::io::Read;
+mod pieces;
+
+use std::io::{BufRead, Read};
 
 use bytes::Bytes;
 use clinker_env::Work;
+pub(super) use pieces::{Packer, Unpacker};
 
 /// How an object's bytes are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +17,13 @@ pub enum Algorithm {
     Zstd,
 }
 
+/// Packed data being read.
+enum Decoder<R> {
+    Zlib(flate2::bufread::ZlibDecoder<R>),
+    Bzip2(bzip2::bufread::BzDecoder<R>),
+    Zstd(zstd::stream::read::Decoder<'static, R>),
+}
+
 /// What is wrong with packed data. Reads as the end of a sentence about the object.
 pub type Wrong = String;
 
@@ -21,6 +31,8 @@ pub type Wrong = String;
 const RESERVE_MAX: u64 = 64 << 20;
 /// What is reserved at most for a byte of packed data: zlib never unpacks one to more.
 const RESERVE_RATIO: u64 = 1032;
+/// The default of the original and of zstd.
+const ZSTD_LEVEL: i32 = 3;
 /// The windows of zstd that every decoder ought to know, 8 MiB, and the largest it takes unasked, as powers of two.
 const WINDOW_LOG: std::ops::RangeInclusive<u32> = 23..=27;
 
@@ -52,59 +64,94 @@ impl Algorithm {
                 let mut encoder = bzip2::bufread::BzEncoder::new(data, bzip2::Compression::best());
                 encoder.read_to_end(&mut packed).expect(IN_MEMORY);
             }
-            Algorithm::Zstd => packed = zstd::bulk::compress(data, 3).expect(IN_MEMORY),
+            Algorithm::Zstd => packed = zstd::bulk::compress(data, ZSTD_LEVEL).expect(IN_MEMORY),
         }
         (packed.len() < data.len()).then(|| packed.into())
     }
 
     /// The data of a packed object that claims to hold `length` bytes. Never unpacks more than one byte beyond that.
     pub fn unpack(self, stored: Bytes, length: u64) -> Result<Bytes, Wrong> {
-        let (data, rest) = match self {
-            Algorithm::None => (stored, 0),
-            Algorithm::Zlib => {
-                let mut decoder = flate2::bufread::ZlibDecoder::new(&stored[..]);
-                let data = self.bounded(&mut decoder, stored.len(), length)?;
-                (data, stored.len() as u64 - decoder.total_in())
-            }
-            Algorithm::Bzip2 => {
-                let mut decoder = bzip2::bufread::BzDecoder::new(&stored[..]);
-                let data = self.bounded(&mut decoder, stored.len(), length)?;
-                (data, stored.len() as u64 - decoder.total_in())
-            }
-            Algorithm::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(&stored[..]);
-                let mut decoder = decoder.map_err(|_| self.invalid())?.single_frame();
-                // The window is reserved whole; one that is larger than the data is none of a compressor's making.
-                let window = u64::BITS - length.saturating_sub(1).leading_zeros();
-                let window = window.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end());
-                decoder.window_log_max(window).map_err(|_| self.invalid())?;
-                let data = self.bounded(&mut decoder, stored.len(), length)?;
-                (data, decoder.finish().len() as u64)
-            }
-        };
-        let held = data.len() as u64;
+        if self == Algorithm::None {
+            return self.check_length(stored.len() as u64, length).map(|()| stored);
+        }
+        let limit = length.saturating_add(1);
+        let likely = (stored.len() as u64).saturating_mul(RESERVE_RATIO).min(RESERVE_MAX);
+        let mut data = Vec::with_capacity(limit.min(likely) as usize);
+        let mut decoder = Decoder::new(self, &stored[..], length)?;
+        decoder.by_ref().take(limit).read_to_end(&mut data).map_err(|_| self.invalid())?;
+        self.check_length(data.len() as u64, length)?;
+        self.check_rest(decoder.rest().len() as u64)?;
+        Ok(data.into())
+    }
+
+    /// Whether an object holds what it claims to.
+    fn check_length(self, held: u64, length: u64) -> Result<(), Wrong> {
         if held > length && self != Algorithm::None {
             return Err(format!("unpacks to more than the {length} bytes its metadata name"));
         }
         if held != length {
             return Err(format!("holds {held} bytes, its metadata name {length}"));
         }
-        if rest > 0 {
-            return Err(format!("has {rest} bytes after the end of its {self} stream"));
-        }
-        Ok(data)
+        Ok(())
     }
 
-    fn bounded(self, decoder: &mut dyn Read, stored: usize, length: u64) -> Result<Bytes, Wrong> {
-        let limit = length.saturating_add(1);
-        let likely = (stored as u64).saturating_mul(RESERVE_RATIO).min(RESERVE_MAX);
-        let mut data = Vec::with_capacity(limit.min(likely) as usize);
-        decoder.take(limit).read_to_end(&mut data).map_err(|_| self.invalid())?;
-        Ok(data.into())
+    fn check_rest(self, rest: u64) -> Result<(), Wrong> {
+        match rest {
+            0 => Ok(()),
+            rest => Err(format!("has {rest} bytes after the end of its {self} stream")),
+        }
     }
 
     fn invalid(self) -> Wrong {
         format!("is not a whole {self} stream")
+    }
+}
+
+impl<R: BufRead> Decoder<R> {
+    /// # Panics
+    /// For raw data, which have no stream.
+    fn new(algorithm: Algorithm, stored: R, length: u64) -> Result<Decoder<R>, Wrong> {
+        match algorithm {
+            Algorithm::None => unreachable!("raw data have no stream"),
+            Algorithm::Zlib => Ok(Decoder::Zlib(flate2::bufread::ZlibDecoder::new(stored))),
+            Algorithm::Bzip2 => Ok(Decoder::Bzip2(bzip2::bufread::BzDecoder::new(stored))),
+            Algorithm::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(stored).map_err(|_| algorithm.invalid())?;
+                let mut decoder = decoder.single_frame();
+                // The window is reserved whole; one that is larger than the data is none of a compressor's making.
+                let window = u64::BITS - length.saturating_sub(1).leading_zeros();
+                let window = window.clamp(*WINDOW_LOG.start(), *WINDOW_LOG.end());
+                decoder.window_log_max(window).map_err(|_| algorithm.invalid())?;
+                Ok(Decoder::Zstd(decoder))
+            }
+        }
+    }
+
+    fn source(&mut self) -> &mut R {
+        match self {
+            Decoder::Zlib(decoder) => decoder.get_mut(),
+            Decoder::Bzip2(decoder) => decoder.get_mut(),
+            Decoder::Zstd(decoder) => decoder.get_mut(),
+        }
+    }
+
+    /// What follows the end of the stream, which must have been reached.
+    fn rest(self) -> R {
+        match self {
+            Decoder::Zlib(decoder) => decoder.into_inner(),
+            Decoder::Bzip2(decoder) => decoder.into_inner(),
+            Decoder::Zstd(decoder) => decoder.finish(),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, data: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Decoder::Zlib(decoder) => decoder.read(data),
+            Decoder::Bzip2(decoder) => decoder.read(data),
+            Decoder::Zstd(decoder) => decoder.read(data),
+        }
     }
 }
 

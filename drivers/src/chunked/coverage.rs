@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 #[derive(Default)]
-pub(super) struct Coverage {
+pub(crate) struct Coverage {
     /// Start → (end, writer).
     segments: BTreeMap<u64, (u64, usize)>,
 }
@@ -28,11 +28,6 @@ impl Coverage {
             }
         }
         self.segments.insert(range.start, (range.end, writer));
-    }
-
-    /// Whether anything was written in `range`.
-    pub fn touches(&self, range: Range<u64>) -> bool {
-        self.segments.range(..range.end).next_back().is_some_and(|(_, &(end, _))| end > range.start)
     }
 
     /// The parts of `range`, one writer's whole write, that nobody wrote to after it.
@@ -60,7 +55,6 @@ mod tests {
         coverage.overwrite(4..6, 2);
         assert_eq!(coverage.visible(0..10, 1), [0..4, 6..10]);
         assert_eq!(coverage.visible(4..6, 2).into_iter().flatten().collect::<Vec<_>>(), [4, 5]);
-        assert!(coverage.touches(9..20) && !coverage.touches(10..20));
     }
 
     proptest! {
@@ -82,9 +76,6 @@ mod tests {
             let covered: Vec<u64> = coverage.iter().flatten().collect();
             let expected: Vec<u64> = (0..96).filter(|byte| array[*byte as usize].is_some()).collect();
             prop_assert_eq!(covered, expected);
-            for byte in 0..96 {
-                prop_assert_eq!(coverage.touches(byte..byte + 1), array[byte as usize].is_some());
-            }
         }
     }
 }

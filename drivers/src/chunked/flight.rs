@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
 use super::backup::{Job, Stored};
-use super::cut::{Chunk, Cut};
-use super::format::{self, DataObject};
+use super::cut::{Chunk, Cut, Uncut};
+use super::format;
 use super::progress::Progress;
 use super::window::{Begun, Window};
 use crate::{BackupControl, Device, Result};
@@ -22,6 +22,10 @@ pub const BUDGET: u64 = 256 << 20;
 /// Chunks that are cut before they can be put: so many, or so many bytes of them.
 const AHEAD_CHUNKS: usize = 4;
 const AHEAD: u64 = 128 << 20;
+/// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and half of what
+/// there is memory for, so that others can be put meanwhile.
+const TOGETHER_CHUNKS: u64 = 16;
+const TOGETHER: u64 = BUDGET / 2;
 
 /// The puts on their way.
 #[derive(Default)]
@@ -65,7 +69,13 @@ pub(super) struct Flight<'a, 's> {
     progress: &'s mut Progress,
     stored: &'s mut Stored,
     window: Window,
-    cutting: FuturesOrdered<BoxFuture<'a, Result<(u64, Chunk)>>>,
+    /// Chunks that are to be cut together, being read.
+    reading: FuturesOrdered<BoxFuture<'a, Result<Vec<Uncut>>>>,
+    cutting: FuturesOrdered<BoxFuture<'a, (u64, Chunk)>>,
+    /// Chunks in both.
+    uncut_chunks: usize,
+    /// Chunks that were cut together, at most.
+    together: u64,
     ready: VecDeque<Ready>,
     uncounted: VecDeque<Uncounted>,
     /// Chunks that are counted, and where the last of them ends.
@@ -94,7 +104,10 @@ impl<'a, 's> Flight<'a, 's> {
             progress,
             stored,
             window: Window::new(job.driver.settings.inflight_max, Instant::now()),
+            reading: FuturesOrdered::new(),
             cutting: FuturesOrdered::new(),
+            uncut_chunks: 0,
+            together: 0,
             ready: VecDeque::new(),
             uncounted: VecDeque::new(),
             counted: 0,
@@ -110,65 +123,87 @@ impl<'a, 's> Flight<'a, 's> {
         loop {
             self.put_ready(puts);
             self.count().await?;
-            while self.may_cut(puts) {
-                self.cut_next().await?;
+            self.stored.hashes.write_out().await?;
+            while let Some(chunks) = self.may_cut(puts) {
+                self.cut_next(chunks).await?;
             }
             tokio::select! {
                 biased;
                 Some(answered) = puts.0.next() => self.answered(answered)?,
-                Some(cut) = self.cutting.next() => self.take_in(cut?),
+                Some((len, chunk)) = self.cutting.next() => self.take_in(len, chunk),
+                Some(uncut) = self.reading.next() => self.cut(uncut?),
                 else => return Ok(()),
             }
         }
     }
 
-    fn may_cut(&self, puts: &Puts<'_>) -> bool {
-        let len = self.next_len();
-        if len == 0 {
-            return false;
-        }
+    /// How many chunks are to be cut together now, if any.
+    fn may_cut(&self, puts: &Puts<'_>) -> Option<u64> {
+        let chunk = self.job.cutter.chunk;
+        let left = (self.device.len() - self.offset).div_ceil(chunk);
         if self.window.is_one() {
-            return puts.0.is_empty() && self.uncounted.is_empty() && self.cutting.is_empty();
+            let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.uncut_chunks == 0;
+            return (idle && left > 0).then_some(1);
         }
-        let waiting = self.cutting.len() + self.ready.len();
-        let fits = self.held == 0 || self.held + len <= BUDGET;
-        fits && (waiting < AHEAD_CHUNKS || self.ahead + len <= AHEAD)
+        let waiting = self.uncut_chunks + self.ready.len();
+        if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
+            return None;
+        }
+        // The first chunks are not to wait for others.
+        let together = if self.job.cutter.hashes_side_by_side() { TOGETHER / chunk } else { 1 };
+        let together = together.clamp(1, TOGETHER_CHUNKS).min(self.together * 2).max(1).min(left);
+        if self.held == 0 {
+            return Some(together);
+        }
+        let fit = BUDGET.saturating_sub(self.held) / self.job.cutter.memory(chunk);
+        // It pays to wait until there is memory for all, unless the store waits for the next.
+        let is_awaited = waiting == 0 && self.window.admits();
+        Some(together.min(fit)).filter(|chunks| *chunks == together || (*chunks > 0 && is_awaited))
     }
 
-    /// Bytes of the next chunk; 0 at the end of the volume.
-    fn next_len(&self) -> u64 {
-        self.job.cutter.chunk.min(self.device.len() - self.offset)
-    }
-
-    async fn cut_next(&mut self) -> Result<()> {
+    async fn cut_next(&mut self, chunks: u64) -> Result<()> {
         self.progress.check().await?;
-        let (offset, len) = (self.offset, self.next_len());
-        self.offset += len;
-        self.held += len;
-        self.ahead += len;
-        let (control, device, cutter) = (self.control, self.device, &self.job.cutter);
-        self.cutting.push_back(Box::pin(async move {
-            control.check_cancelled().await?;
-            let data = device.read_at(offset, len as usize).await?;
-            Ok((len, cutter.cut(offset, len, data).await?))
+        let mut ranges = Vec::new();
+        for _ in 0..chunks {
+            let len = self.job.cutter.chunk.min(self.device.len() - self.offset);
+            ranges.push((self.offset, len));
+            self.offset += len;
+            self.held += self.job.cutter.memory(len);
+            self.ahead += len;
+        }
+        self.together = self.together.max(chunks);
+        self.uncut_chunks += ranges.len();
+        let (job, control, device) = (self.job, self.control, self.device);
+        self.reading.push_back(Box::pin(async move {
+            let read = async |(offset, len): &(u64, u64)| {
+                control.check_cancelled().await?;
+                job.read(device, *offset, *len).await
+            };
+            try_join_all(ranges.iter().map(read)).await
         }));
         Ok(())
     }
 
-    fn take_in(&mut self, (len, chunk): (u64, Chunk)) {
+    fn cut(&mut self, uncut: Vec<Uncut>) {
+        let lengths: Vec<u64> = uncut.iter().map(|uncut| uncut.data.len() as u64).collect();
+        for (len, cut) in lengths.into_iter().zip(self.job.cutter.cut(uncut)) {
+            self.cutting.push_back(Box::pin(async move { (len, cut.await) }));
+        }
+    }
+
+    fn take_in(&mut self, len: u64, chunk: Chunk) {
         let number = self.counted + self.uncounted.len();
         let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
-        self.stored.hashes.extend(chunk.sha256s);
-        self.held -= len;
+        self.stored.hashes.push(&chunk.sha256s);
+        self.uncut_chunks -= 1;
+        self.held -= self.job.cutter.memory(len);
         self.ahead -= len;
         for cut in chunk.objects {
             self.held += cut.held;
             self.ahead += cut.held;
             let name = format::object_name(&self.job.prefix, self.stored.objects.len() as u64 + 1);
-            let Cut { offset, length, md5, .. } = cut;
-            let compression = cut.compression.clone();
-            self.stored.objects.push(DataObject { name: name.clone(), offset, length, compression, md5 });
+            self.stored.objects.push(cut.described(name.clone()));
             self.ready.push_back(Ready { chunk: number, name, cut });
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::hash_list::{HASH_TEXT, HashListText};
 use self::parts::{Digest, Single};
 use super::compress::Algorithm;
 use crate::error::shown;
@@ -96,7 +97,7 @@ struct HashListOut<'a> {
     backup_name: Option<&'a str>,
     chunk_size: u64,
     created_at: String,
-    sha256s: Vec<String>,
+    sha256s: [&'static str; 0],
     version: &'static str,
     volume_id: &'a str,
 }
@@ -151,16 +152,9 @@ pub fn encode_metadata(backup: &Backup, objects: &[DataObject]) -> Vec<u8> {
 
 /// The sha256file of a backup.
 pub fn encode_hash_list(backup: &Backup, hashes: &HashList) -> Vec<u8> {
-    encode(&HashListOut {
-        backup_description: backup.display_description.as_deref(),
-        backup_id: &backup.id,
-        backup_name: backup.display_name.as_deref(),
-        chunk_size: hashes.block,
-        created_at: timestamp_text(backup.created_at),
-        sha256s: hashes.sha256s.iter().map(hex::encode).collect(),
-        version: VERSION,
-        volume_id: &backup.volume_id,
-    })
+    let mut text = HashListText::begin(backup, hashes.block, hashes.sha256s.len() as u64);
+    text.push(&hashes.sha256s);
+    text.finish()
 }
 
 /// The data objects that a metadata object lists. `name` is its own name, for the error.
@@ -255,6 +249,7 @@ fn encode(document: &impl Serialize) -> Vec<u8> {
     out.into_bytes()
 }
 
+mod hash_list;
 mod parts;
 #[cfg(test)]
 mod tests;

@@ -5,19 +5,23 @@
 
 mod ahead;
 mod backup;
+mod backup_long;
 pub mod compress;
-mod coverage;
-mod cut;
+pub(crate) mod coverage;
+pub(crate) mod cut;
 pub mod decisions;
 mod delete;
 pub mod digests;
 mod flight;
 pub mod format;
+mod hashes;
 mod limits;
+pub mod pieces;
 mod plan;
 mod progress;
 mod record;
 mod restore;
+mod restore_long;
 pub mod store;
 mod verify;
 mod window;
@@ -33,6 +37,7 @@ use compress::Algorithm;
 use decisions::EngineDecisions;
 use digests::{Computed, Digests};
 pub use flight::BUDGET;
+use pieces::Sizes;
 use store::ChunkStore;
 
 use crate::{
@@ -57,6 +62,7 @@ struct Settings {
     /// Seconds.
     timer_interval: u64,
     inflight_max: u64,
+    sizes: Sizes,
 }
 
 impl ChunkedDriver {
@@ -71,6 +77,7 @@ impl ChunkedDriver {
             chunks_per_note: options.backup_object_number_per_notification,
             timer_interval: options.backup_timer_interval,
             inflight_max: options.backup_max_inflight_chunks,
+            sizes: Sizes::default(),
         };
         ChunkedDriver { store, env, settings, decisions, digests: Arc::new(Computed) }
     }
@@ -78,6 +85,12 @@ impl ChunkedDriver {
     /// With digests that are not computed from the bytes.
     pub fn with_digests(self, digests: Arc<dyn Digests>) -> ChunkedDriver {
         ChunkedDriver { digests, ..self }
+    }
+
+    /// With other sizes of what goes in pieces, where the store can do that.
+    pub fn with_sizes(mut self, sizes: Sizes) -> ChunkedDriver {
+        self.settings.sizes = sizes;
+        self
     }
 
     fn algorithm(&self) -> Result<Algorithm> {

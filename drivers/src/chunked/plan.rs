@@ -27,6 +27,14 @@ pub(super) struct Planned {
     pub algorithm: Algorithm,
 }
 
+impl Planned {
+    /// Bytes of memory that it takes at most: packed and unpacked it is there at the same time, though packed it is shorter.
+    pub fn memory(&self) -> u64 {
+        let length = self.object.length;
+        if self.algorithm == Algorithm::None { length } else { length + length / 2 }
+    }
+}
+
 pub(super) async fn read(
     driver: &ChunkedDriver,
     context: &RequestContext,

@@ -1,4 +1,4 @@
-//! Writing a chain of backups to a volume, oldest first, every byte verified before it is written.
+//! Writing a chain of backups to a volume: of every byte the newest, once, and verified before it is written.
 
 use std::ops::Range;
 
@@ -7,12 +7,12 @@ use clinker_kernels::zero::is_zero;
 
 use super::ChunkedDriver;
 use super::ahead::{Ahead, Source};
-use super::coverage::Coverage;
 use super::plan;
+use super::restore_long::{self, parts};
 use super::verify::Verifier;
 use crate::{Backup, Device, RequestContext, RestoreControl, Result};
 
-/// The unit in which zeros are left out on a new volume, counted from an object's start.
+/// The unit in which zeros are left out on a new volume, counted from where a write begins.
 const SPARSE_PIECE: usize = 1 << 20;
 
 pub(super) async fn restore(
@@ -29,65 +29,81 @@ pub(super) async fn restore(
     }
     control.volume_meta(plan.volume_meta.as_deref()).await?;
     let verifier = Verifier::new(driver, &plan, device.len());
-    let mut writer = Writer { device, volume_is_new, written: Coverage::default() };
-    let mut ahead = Ahead::new(Source { driver, context, control, plan: &plan, verifier: &verifier });
-    while let Some((planned, data)) = ahead.next().await? {
-        let offset = planned.object.offset;
+    let writer = Writer { device, volume_is_new };
+    let is_wanted = |index: &usize| !writer.on_device(verifier.visible(*index)).is_empty();
+    let pieces = driver.store.pieces();
+    let is_long =
+        |index: &usize| pieces.is_some() && plan.objects[*index].object.length > driver.settings.sizes.whole_max;
+    let (long, wanted) = (0..plan.objects.len()).filter(is_wanted).partition::<Vec<usize>, _>(is_long);
+    let source = Source { driver, context, control, plan: &plan, verifier: &verifier };
+    let mut ahead = Ahead::new(source, wanted);
+    while let Some((index, data)) = ahead.next().await? {
+        let offset = plan.objects[index].object.offset;
         let write = async {
-            writer.write(offset, within(device.len(), offset, data)).await?;
-            device.flush().await
+            writer.write_visible(&verifier.visible(index), offset, data).await?;
+            writer.flush().await
         };
         ahead.meanwhile(write).await?;
+    }
+    // Nothing is written twice, so that the order does not matter.
+    if let Some(pieces) = pieces {
+        for index in long {
+            restore_long::restore(source, pieces, index, &writer).await?;
+        }
     }
     verifier.read_back(device).await?;
     device.flush().await
 }
 
-/// What of an object lies on the device: a parent may be of a time when the volume was larger.
-fn within(device_len: u64, offset: u64, data: Bytes) -> Bytes {
-    let room = usize::try_from(device_len.saturating_sub(offset)).unwrap_or(usize::MAX);
-    data.slice(..data.len().min(room))
-}
-
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     device: &'a dyn Device,
+    /// It is all zeros.
     volume_is_new: bool,
-    /// Where a new volume no longer is all zeros.
-    written: Coverage,
 }
 
 impl Writer<'_> {
-    async fn write(&mut self, offset: u64, data: Bytes) -> Result<()> {
-        if data.is_empty() {
-            return Ok(());
-        }
-        if !self.volume_is_new {
-            return self.device.write_at(offset, data).await;
-        }
-        for run in self.needed_runs(offset, &data) {
-            let (start, end) = (offset + run.start as u64, offset + run.end as u64);
-            self.device.write_at(start, data.slice(run)).await?;
-            self.written.overwrite(start..end, 0);
+    /// What of these ranges of the volume is on the device: a parent may be of a time when the volume was larger.
+    fn on_device(&self, ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+        let on_device = |Range { start, end }: Range<u64>| start..end.min(self.device.len());
+        ranges.into_iter().map(on_device).filter(|range| range.start < range.end).collect()
+    }
+
+    /// What of the data, which begin at `offset` of the volume, is visible.
+    pub async fn write_visible(&self, visible: &[Range<u64>], offset: u64, data: Bytes) -> Result<()> {
+        for (at, part) in parts(&self.on_device(visible.to_vec()), offset, &data) {
+            self.write(at, part).await?;
         }
         Ok(())
     }
 
-    /// All but the pieces that are zero and go where the new volume still is.
-    fn needed_runs(&self, offset: u64, data: &[u8]) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        let mut start = 0;
-        for piece in data.chunks(SPARSE_PIECE) {
-            let range = start..start + piece.len();
-            start = range.end;
-            let target = offset + range.start as u64..offset + range.end as u64;
-            if is_zero(piece) && !self.written.touches(target) {
-                continue;
-            }
-            match runs.last_mut() {
-                Some(run) if run.end == range.start => run.end = range.end,
-                _ => runs.push(range),
-            }
-        }
-        runs
+    pub async fn flush(&self) -> Result<()> {
+        self.device.flush().await
     }
+
+    /// Nothing is written twice, so that zeros on a new volume need not be written at all.
+    async fn write(&self, offset: u64, data: Bytes) -> Result<()> {
+        if !self.volume_is_new {
+            return self.device.write_at(offset, data).await;
+        }
+        for run in runs_with_data(&data) {
+            self.device.write_at(offset + run.start as u64, data.slice(run)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// All but the pieces that are zero.
+fn runs_with_data(data: &[u8]) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    for piece in data.chunks(SPARSE_PIECE) {
+        let range = start..start + piece.len();
+        start = range.end;
+        match runs.last_mut() {
+            _ if is_zero(piece) => {}
+            Some(run) if run.end == range.start => run.end = range.end,
+            _ => runs.push(range),
+        }
+    }
+    runs
 }

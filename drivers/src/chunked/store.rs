@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::pieces::Pieces;
 use crate::{Backup, Error, Kind, RequestContext, Result};
 
 /// Sizes of the chunked format.
@@ -48,9 +49,14 @@ pub trait ChunkStore: Send + Sync {
     /// All object names that begin with `prefix`, sorted. Nothing found is an empty list; a failure is never one.
     async fn list(&self, context: &RequestContext, container: &str, prefix: &str) -> Result<Vec<String>>;
 
+    /// Whether [`ChunkStore::put`] makes use of the digest: else none is computed.
+    fn wants_md5(&self) -> bool {
+        true
+    }
+
     /// Stores an object whole or not at all; returns when it is durable and the store has confirmed its digest.
     ///
-    /// `md5` is the digest of `body`.
+    /// `md5` is the digest of `body`, unless the store does not want it.
     async fn put(
         &self,
         context: &RequestContext,
@@ -69,6 +75,11 @@ pub trait ChunkStore: Send + Sync {
     async fn get_at_most(&self, context: &RequestContext, container: &str, name: &str, max: u64) -> Result<Bytes> {
         let body = self.get(context, container, name).await?;
         if body.len() as u64 > max { Err(too_long(name, max)) } else { Ok(body) }
+    }
+
+    /// How objects are written and read in pieces, if this store can do that.
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        None
     }
 
     /// Removes an object; one that is not there is a success.

@@ -59,16 +59,18 @@ impl<'a> Verifier<'a> {
         Verifier { driver, plan, coverage, list }
     }
 
+    /// What of the plan's `index`-th object no later one writes over: byte ranges of the volume, in ascending order.
+    pub fn visible(&self, index: usize) -> Vec<Range<u64>> {
+        let object = &self.plan.objects[index].object;
+        self.coverage.visible(object.offset..object.end(), index)
+    }
+
     /// Checks the unpacked data of the plan's `index`-th object.
     pub async fn check_object(&self, index: usize, data: &Bytes) -> Result<()> {
         let object = &self.plan.objects[index].object;
         let (offset, expected) = (object.offset, object.md5);
-        let blocks = self.blocks_of(index);
+        let (blocks, needs_md5) = (self.blocks_of(index), self.needs_md5(index));
         let list = self.list.clone();
-        let needs_md5 = match (&list, &blocks[..]) {
-            (Some(list), [one]) => list.bytes(one) != (offset..object.end()),
-            _ => true,
-        };
         let (decisions, digests) = (Arc::clone(&self.driver.decisions), Arc::clone(&self.driver.digests));
         let bytes = data.clone();
         let job = move || {
@@ -85,19 +87,39 @@ impl<'a> Verifier<'a> {
         };
         match self.driver.env.compute(Work::Hash, data.len() as u64, job).await {
             Verdict::Sound => Ok(()),
-            Verdict::BadObject => {
-                Err(Error::new(Kind::Integrity, format!("object {} does not hold what was backed up", object.name)))
-            }
+            Verdict::BadObject => Err(self.bad_object(index)),
             Verdict::BadList(block) => Err(self.bad_list(block)),
         }
+    }
+
+    /// Whether no blocks verify all of the object.
+    pub fn needs_md5(&self, index: usize) -> bool {
+        let object = &self.plan.objects[index].object;
+        match (&self.list, &self.blocks_of(index)[..]) {
+            (Some(list), [one]) => list.bytes(one) != (object.offset..object.end()),
+            _ => true,
+        }
+    }
+
+    /// The first bad block of those that lie wholly in a piece of the `index`-th object, at `offset` of the volume.
+    pub async fn first_bad(&self, index: usize, offset: u64, data: &Bytes) -> Option<u64> {
+        let list = Arc::clone(self.list.as_ref()?);
+        let in_piece = list.whole_blocks(&(offset..offset + data.len() as u64));
+        let blocks: Vec<Range<u64>> = self
+            .blocks_of(index)
+            .into_iter()
+            .map(|run| run.start.max(in_piece.start)..run.end.min(in_piece.end))
+            .filter(|run| !run.is_empty())
+            .collect();
+        let bytes = data.clone();
+        let job = move || blocks.into_iter().find_map(|run| list.first_bad(&bytes, offset, run));
+        self.driver.env.compute(Work::Hash, data.len() as u64, job).await
     }
 
     /// The runs of blocks that can be checked in this object alone.
     fn blocks_of(&self, index: usize) -> Vec<Range<u64>> {
         let Some(list) = &self.list else { return Vec::new() };
-        let object = &self.plan.objects[index].object;
-        let visible = self.coverage.visible(object.offset..object.end(), index);
-        visible.into_iter().map(|part| list.whole_blocks(&part)).filter(|run| !run.is_empty()).collect()
+        self.visible(index).into_iter().map(|part| list.whole_blocks(&part)).filter(|run| !run.is_empty()).collect()
     }
 
     /// Reads the blocks back that no single object holds, when everything is written.
@@ -133,7 +155,12 @@ impl<'a> Verifier<'a> {
         unchecked
     }
 
-    fn bad_list(&self, block: u64) -> Error {
+    pub fn bad_object(&self, index: usize) -> Error {
+        let name = &self.plan.objects[index].object.name;
+        Error::new(Kind::Integrity, format!("object {name} does not hold what was backed up"))
+    }
+
+    pub fn bad_list(&self, block: u64) -> Error {
         let name = &self.plan.hash_list_name;
         Error::new(Kind::Integrity, format!("object {name} does not match the restored volume at block {block}"))
     }

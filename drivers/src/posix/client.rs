@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use clinker_env::{Env, Fs};
+use clinker_env::{Env, File, Fs};
 
 use crate::chunked::store::too_long;
 use crate::{Error, Kind, Result};
@@ -46,11 +46,11 @@ impl Client {
             move |error| failure(&format!("posix could not {verb} {name} in {}", self.repository), error)
         };
         self.write_file(&path, PROBE.into()).await.map_err(failed("write"))?;
-        let read = self.read_file(&path, PROBE.len() as u64).await;
+        let read = self.read_file(&path).await;
         let removed = self.remove_file(&path).await;
         let read = read.map_err(failed("read"))?;
         removed.map_err(failed("remove"))?;
-        if read.as_deref() != Some(PROBE) {
+        if read != PROBE {
             let what = format!("{name} in {} does not read back as it was written", self.repository);
             return Err(Error::new(Kind::Integrity, what));
         }
@@ -104,25 +104,51 @@ impl Client {
 
     /// Stores the file under its name whole and durable, or not at all.
     pub async fn write(&self, container: &str, name: &str, body: Bytes) -> Result<()> {
-        let temporary = self.path(container, &format!("{TEMPORARY}{name}"));
-        let failed = |error| failure(&format!("posix could not write object {name}"), error);
-        let written = match self.write_file(&temporary, body).await {
-            Ok(()) => self.fs.rename(&temporary, &self.path(container, name)).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
-            // Best effort: what remains, the backup's removal finds.
-            let _ = self.fs.remove_file(&temporary).await;
-            return Err(failed(error));
+        let mut unfinished = self.begin(container, name).await?;
+        match unfinished.write(body).await {
+            Ok(()) => unfinished.finish().await,
+            Err(error) => {
+                unfinished.abandon().await;
+                Err(error)
+            }
         }
-        self.fs.sync_dir(&self.directory(container)).await.map_err(failed)
+    }
+
+    /// Begins a file, which has its name only when it is finished.
+    pub async fn begin(&self, container: &str, name: &str) -> Result<Unfinished> {
+        let temporary = self.path(container, &format!("{TEMPORARY}{name}"));
+        let file = match self.fs.create(&temporary, FILE_MODE).await {
+            Ok(file) => file,
+            Err(error) => {
+                // Best effort: what remains, the backup's removal finds.
+                let _ = self.fs.remove_file(&temporary).await;
+                return Err(cannot_write(name, error));
+            }
+        };
+        let (directory, path) = (self.directory(container), self.path(container, name));
+        let fs = Arc::clone(&self.fs);
+        Ok(Unfinished { fs, file, temporary, directory, path, name: name.to_owned(), written: 0 })
+    }
+
+    /// Opens a file of at most `max` bytes.
+    pub async fn open(&self, container: &str, name: &str, max: u64) -> Result<Opened> {
+        let path = self.path(container, name);
+        let opened = async {
+            let file = self.fs.open(&path).await?;
+            let len = file.len().await?;
+            Ok((file, len))
+        };
+        let (file, len) = opened.await.map_err(|error| cannot_read(name, error))?;
+        if len > max {
+            return Err(too_long(name, max));
+        }
+        Ok(Opened { file, name: name.to_owned(), len, offset: 0 })
     }
 
     /// The whole file, of at most `max` bytes.
     pub async fn read(&self, container: &str, name: &str, max: u64) -> Result<Bytes> {
-        let read = self.read_file(&self.path(container, name), max).await;
-        let read = read.map_err(|error| failure(&format!("posix could not read object {name}"), error))?;
-        read.ok_or_else(|| too_long(name, max))
+        let mut opened = self.open(container, name, max).await?;
+        opened.read(opened.len).await
     }
 
     /// Removes the file; a missing one is fine.
@@ -150,18 +176,9 @@ impl Client {
         file.sync_all().await
     }
 
-    /// None if the file is longer than `max` bytes.
-    async fn read_file(&self, path: &str, max: u64) -> io::Result<Option<Bytes>> {
-        let file = self.fs.open(path).await?;
-        let len = file.len().await?;
-        if len > max {
-            return Ok(None);
-        }
-        let body = file.read_at(0, len as usize).await?;
-        if body.len() as u64 != len {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        Ok(Some(body))
+    /// What there is of the file, as far as a probe may tell.
+    async fn read_file(&self, path: &str) -> io::Result<Bytes> {
+        self.fs.open(path).await?.read_at(0, PROBE.len() + 1).await
     }
 
     async fn remove_file(&self, path: &str) -> io::Result<()> {
@@ -170,6 +187,74 @@ impl Client {
             other => other,
         }
     }
+}
+
+/// A file that is being written, under another name.
+pub(super) struct Unfinished {
+    fs: Arc<dyn Fs>,
+    file: Box<dyn File>,
+    temporary: String,
+    directory: String,
+    path: String,
+    name: String,
+    written: u64,
+}
+
+impl Unfinished {
+    pub async fn write(&mut self, piece: Bytes) -> Result<()> {
+        let len = piece.len() as u64;
+        self.file.write_at(self.written, piece).await.map_err(|error| cannot_write(&self.name, error))?;
+        self.written += len;
+        Ok(())
+    }
+
+    /// Makes it durable and gives it its name.
+    pub async fn finish(self) -> Result<()> {
+        let named = async {
+            self.file.sync_all().await?;
+            self.fs.rename(&self.temporary, &self.path).await
+        };
+        if let Err(error) = named.await {
+            let error = cannot_write(&self.name, error);
+            self.abandon().await;
+            return Err(error);
+        }
+        self.fs.sync_dir(&self.directory).await.map_err(|error| cannot_write(&self.name, error))
+    }
+
+    /// Best effort: what remains, the backup's removal finds.
+    pub async fn abandon(self) {
+        let _ = self.fs.remove_file(&self.temporary).await;
+    }
+}
+
+/// A file that is being read.
+pub(super) struct Opened {
+    file: Box<dyn File>,
+    name: String,
+    len: u64,
+    offset: u64,
+}
+
+impl Opened {
+    /// The next `len` bytes, fewer only at the end.
+    pub async fn read(&mut self, len: u64) -> Result<Bytes> {
+        let len = len.min(self.len - self.offset);
+        let read = self.file.read_at(self.offset, len as usize).await.and_then(|read| match read.len() as u64 == len {
+            true => Ok(read),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        });
+        self.offset += len;
+        read.map_err(|error| cannot_read(&self.name, error))
+    }
+}
+
+fn cannot_write(name: &str, error: io::Error) -> Error {
+    failure(&format!("posix could not write object {name}"), error)
+}
+
+fn cannot_read(name: &str, error: io::Error) -> Error {
+    failure(&format!("posix could not read object {name}"), error)
 }
 
 /// Our words for an I/O error; the OS's stay in its source.

@@ -3,12 +3,14 @@
 //! [`PosixStore`] decides names and options; [`client`] does file operations and maps their errors.
 
 mod client;
+mod pieces;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_env::Env;
 use jiff::Timestamp;
 
+use crate::chunked::pieces::Pieces;
 use crate::chunked::store::{ChunkStore, Geometry};
 use crate::{Backup, Error, Kind, Options, RequestContext, Result};
 use client::Client;
@@ -116,6 +118,10 @@ impl ChunkStore for PosixStore {
         Ok(names)
     }
 
+    fn wants_md5(&self) -> bool {
+        false
+    }
+
     async fn put(
         &self,
         _context: &RequestContext,
@@ -137,6 +143,10 @@ impl ChunkStore for PosixStore {
         check_container(container)?;
         check_name(name)?;
         self.client.read(container, name, max).await
+    }
+
+    fn pieces(&self) -> Option<&dyn Pieces> {
+        Some(self)
     }
 
     async fn delete(&self, _context: &RequestContext, container: &str, name: &str) -> Result<()> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 pub mod control;
+pub mod faulty;
 pub mod store;
 
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,7 @@
-//! `clinker bench latency`: how long chunked backups take on chosen links, exactly, and whether that has moved.
+//! `clinker bench latency`: how long chunked backups take on chosen links, exactly, and whether that has moved. What they
+//! take on this machine is in `bench/engine.rs`.
+
+mod engine;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,6 +26,8 @@ enum What {
     /// Backups and restores over modelled links, in virtual time: every combination of the values, but increments only at the
     /// smallest and the largest chunk size, since their objects are the changed extents.
     Latency(Latency),
+    /// A backup of a volume of yours and a restore of it, in real time on this machine: speed, CPU time, memory.
+    Engine(engine::Engine),
 }
 
 #[derive(Args)]
@@ -152,8 +157,10 @@ impl FromStr for AtOnce {
 
 impl Bench {
     pub fn execute(self) -> Result<Exit> {
-        let What::Latency(latency) = self.what;
-        latency.execute()
+        match self.what {
+            What::Latency(latency) => latency.execute(),
+            What::Engine(engine) => engine.execute(),
+        }
     }
 }
 

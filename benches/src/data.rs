@@ -1,4 +1,4 @@
-//! What the kernels are measured on.
+//! The bytes that kernels and the chunk engine are measured on.
 
 /// A name and its bytes.
 pub type Sample = (String, Vec<u8>);
@@ -8,16 +8,28 @@ const HALF: usize = 64 << 10;
 /// Bytes of the unit that `pages` alternates by.
 const PAGE: usize = 4 << 10;
 
-/// One of each kind, of so many bytes: `random`; `text`, words of a vocabulary; `half`, 64 KiB of the one and 64 KiB of
-/// the other; `pages`, 4 KiB random and 4 KiB of one repeated line; `zeros`.
+/// One of each kind, of so many bytes.
 pub fn samples(length: usize) -> Vec<Sample> {
-    let (random, text) = (random(11, length), text(length));
-    let half = alternating(&random, &text, HALF);
-    let lines: Vec<u8> =
-        (0..length / PAGE).flat_map(|n| format!("blk{n:012}\n").into_bytes().repeat(PAGE / 16)).collect();
-    let pages = alternating(&random, &lines, PAGE);
-    let named = [("random", random), ("text", text), ("half", half), ("pages", pages), ("zeros", vec![0; length])];
-    named.map(|(name, data)| (name.to_owned(), data)).into()
+    ["random", "text", "half", "pages", "zeros"].map(|name| (name.to_owned(), sample(name, length))).into()
+}
+
+/// So many bytes of a kind: `random`; `text`, words of a vocabulary; `half`, 64 KiB of the one and 64 KiB of the other;
+/// `pages`, 4 KiB random and 4 KiB of one repeated line; `zeros`.
+///
+/// # Panics
+/// When there is no such kind.
+pub fn sample(name: &str, length: usize) -> Vec<u8> {
+    match name {
+        "random" => random(11, length),
+        "text" => text(length),
+        "half" => alternating(&random(11, length), &text(length), HALF),
+        "pages" => {
+            let lines = (0..length.div_ceil(PAGE)).flat_map(|n| format!("blk{n:012}\n").into_bytes().repeat(PAGE / 16));
+            alternating(&random(11, length), &lines.take(length).collect::<Vec<u8>>(), PAGE)
+        }
+        "zeros" => vec![0; length],
+        _ => panic!("no kind of data is called {name}"),
+    }
 }
 
 fn alternating(even: &[u8], odd: &[u8], unit: usize) -> Vec<u8> {
@@ -26,7 +38,7 @@ fn alternating(even: &[u8], odd: &[u8], unit: usize) -> Vec<u8> {
 }
 
 /// Random bytes of a seed: xorshift with a multiplier, whose low bits are random as well.
-fn random(seed: u64, length: usize) -> Vec<u8> {
+pub fn random(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let words = std::iter::repeat_with(|| {
         state ^= state << 13;
