@@ -41,8 +41,9 @@ pub(super) struct Ahead<'a> {
     /// Objects whose fetch has begun, and those that were taken.
     begun: usize,
     taken: usize,
-    /// Bytes of those between.
+    /// Memory of those between, and of the last that was taken, which is being written.
     held: u64,
+    writing: u64,
 }
 
 struct Fetched {
@@ -56,12 +57,13 @@ impl<'a> Ahead<'a> {
     pub fn new(source: Source<'a>, wanted: Vec<usize>) -> Ahead<'a> {
         let window = Window::new(source.driver.settings.inflight_max, Instant::now());
         let (fetching, fetched) = (FuturesUnordered::new(), BTreeMap::new());
-        Ahead { source, wanted, window, fetching, fetched, begun: 0, taken: 0, held: 0 }
+        Ahead { source, wanted, window, fetching, fetched, begun: 0, taken: 0, held: 0, writing: 0 }
     }
 
     /// The next object, as its place in the plan, and its data; none after the last. To be written before the next is asked
     /// for.
     pub async fn next(&mut self) -> Result<Option<(usize, Bytes)>> {
+        self.held -= std::mem::take(&mut self.writing);
         self.begin();
         while !self.fetched.contains_key(&self.taken)
             && let Some(fetched) = self.fetching.next().await
@@ -74,7 +76,7 @@ impl<'a> Ahead<'a> {
         let Some(fetched) = self.fetched.remove(&self.taken) else { return Ok(None) };
         let index = self.wanted[self.taken];
         self.taken += 1;
-        self.held -= self.source.plan.objects[index].memory();
+        self.writing = self.source.plan.objects[index].memory();
         fetched.map(|data| Some((index, data)))
     }
 

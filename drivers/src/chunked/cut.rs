@@ -90,8 +90,8 @@ impl<'a> Cutter<'a> {
         self.parent_hashes.is_none()
     }
 
-    /// Bytes of memory that a chunk of `len` bytes takes while it is cut: its own, and what is packed by then of the few that
-    /// are being packed.
+    /// Bytes of memory that a chunk of `len` bytes takes while it is cut: its own, and of those that are being packed, which
+    /// are a few at a time, what is packed by then.
     pub fn memory(&self, len: u64) -> u64 {
         if self.algorithm == Algorithm::None { len } else { len + len / 4 }
     }
