@@ -111,7 +111,8 @@ impl<'a> Unpacked<'a> {
 
     /// The next `wanted` bytes, fewer at the end only.
     async fn unpack(&mut self, mut unpacker: Unpacker, wanted: u64) -> Result<Bytes> {
-        let mut data = Vec::with_capacity(wanted as usize);
+        // What the object claims is not to reserve more memory than what it proves to hold.
+        let mut data = Vec::with_capacity(wanted.min(self.source.driver.settings.sizes.piece) as usize);
         loop {
             let before = data.len() as u64;
             let job = move || {
