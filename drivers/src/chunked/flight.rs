@@ -5,8 +5,9 @@
 //! it; what is on its way then is waited for by [`Puts::settle`], since a put that is let go of may still be stored.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
 use tokio::time::Instant;
 
@@ -19,13 +20,12 @@ use crate::{BackupControl, Device, Result};
 
 /// Bytes of the volume in memory at most, but for one object, which may always be.
 pub const BUDGET: u64 = 256 << 20;
-/// Chunks that are cut before they can be put: so many, or so many bytes of them.
-const AHEAD_CHUNKS: usize = 4;
-const AHEAD: u64 = 128 << 20;
-/// Chunks that are cut together, and bytes of them: as many as the widest processors hash side by side, and half of what
-/// there is memory for, so that others can be put meanwhile.
-const TOGETHER_CHUNKS: u64 = 16;
-const TOGETHER: u64 = BUDGET / 2;
+/// Chunks that are cut together, and bytes of them: more are hashed hardly faster, and there must be memory for others that
+/// are read and put meanwhile.
+const TOGETHER_CHUNKS: u64 = 8;
+const TOGETHER: u64 = BUDGET / 8 * 5;
+/// The store is the slow part if a put takes so many times what cutting takes: then chunks need not be cut cheaply.
+const SLOW_STORE: u32 = 4;
 
 /// The puts on their way.
 #[derive(Default)]
@@ -69,13 +69,16 @@ pub(super) struct Flight<'a, 's> {
     progress: &'s mut Progress,
     stored: &'s mut Stored,
     window: Window,
-    /// Chunks that are to be cut together, being read.
-    reading: FuturesOrdered<BoxFuture<'a, Result<Vec<Uncut>>>>,
-    cutting: FuturesOrdered<BoxFuture<'a, (u64, Chunk)>>,
-    /// Chunks in both.
-    uncut_chunks: usize,
+    reading: FuturesOrdered<BoxFuture<'a, Result<Uncut>>>,
+    /// Chunks that wait for others, to be cut together.
+    read: Vec<Uncut>,
+    /// Bytes, what became of them, and how long that took.
+    cutting: FuturesOrdered<BoxFuture<'a, (u64, Chunk, Duration)>>,
     /// Chunks that were cut together, at most.
-    together: u64,
+    together: usize,
+    /// How long the last chunk and the last object took.
+    cut_took: Duration,
+    put_took: Duration,
     ready: VecDeque<Ready>,
     uncounted: VecDeque<Uncounted>,
     /// Chunks that are counted, and where the last of them ends.
@@ -85,8 +88,6 @@ pub(super) struct Flight<'a, 's> {
     offset: u64,
     /// Bytes in memory.
     held: u64,
-    /// Those of them whose put has not begun.
-    ahead: u64,
 }
 
 impl<'a, 's> Flight<'a, 's> {
@@ -106,15 +107,16 @@ impl<'a, 's> Flight<'a, 's> {
             window: Window::new(job.driver.settings.inflight_max, Instant::now()),
             reading: FuturesOrdered::new(),
             cutting: FuturesOrdered::new(),
-            uncut_chunks: 0,
+            read: Vec::new(),
             together: 0,
+            cut_took: Duration::ZERO,
+            put_took: Duration::MAX,
             ready: VecDeque::new(),
             uncounted: VecDeque::new(),
             counted: 0,
             counted_to: 0,
             offset: 0,
             held: 0,
-            ahead: 0,
         }
     }
 
@@ -124,70 +126,78 @@ impl<'a, 's> Flight<'a, 's> {
             self.put_ready(puts);
             self.count().await?;
             self.stored.hashes.write_out().await?;
-            while let Some(chunks) = self.may_cut(puts) {
-                self.cut_next(chunks).await?;
+            while self.may_read(puts) {
+                self.read_next().await?;
+            }
+            while self.may_cut(puts) {
+                self.cut();
             }
             tokio::select! {
                 biased;
                 Some(answered) = puts.0.next() => self.answered(answered)?,
-                Some((len, chunk)) = self.cutting.next() => self.take_in(len, chunk),
-                Some(uncut) = self.reading.next() => self.cut(uncut?),
+                Some((len, chunk, took)) = self.cutting.next() => {
+                    self.cut_took = took;
+                    self.take_in(len, chunk);
+                }
+                Some(uncut) = self.reading.next() => self.read.push(uncut?),
                 else => return Ok(()),
             }
         }
     }
 
-    /// How many chunks are to be cut together now, if any.
-    fn may_cut(&self, puts: &Puts<'_>) -> Option<u64> {
+    fn may_read(&self, puts: &Puts<'_>) -> bool {
         let chunk = self.job.cutter.chunk;
-        let left = (self.device.len() - self.offset).div_ceil(chunk);
-        if self.window.is_one() {
-            let idle = puts.0.is_empty() && self.uncounted.is_empty() && self.uncut_chunks == 0;
-            return (idle && left > 0).then_some(1);
+        let uncut = self.reading.len() + self.read.len() + self.cutting.len();
+        if self.offset == self.device.len() {
+            false
+        } else if self.window.is_one() {
+            puts.0.is_empty() && self.uncounted.is_empty() && uncut == 0
+        } else {
+            self.held == 0 || self.held + self.job.cutter.memory(chunk) <= BUDGET
         }
-        let waiting = self.uncut_chunks + self.ready.len();
-        if left == 0 || (waiting >= AHEAD_CHUNKS && self.ahead + chunk > AHEAD) {
-            return None;
-        }
-        // The first chunks are not to wait for others.
-        let together = if self.job.cutter.hashes_side_by_side() { TOGETHER / chunk } else { 1 };
-        let together = together.clamp(1, TOGETHER_CHUNKS).min(self.together * 2).max(1).min(left);
-        if self.held == 0 {
-            return Some(together);
-        }
-        let fit = BUDGET.saturating_sub(self.held) / self.job.cutter.memory(chunk);
-        // It pays to wait until there is memory for all, unless the store waits for the next.
-        let is_awaited = waiting == 0 && self.window.admits();
-        Some(together.min(fit)).filter(|chunks| *chunks == together || (*chunks > 0 && is_awaited))
     }
 
-    async fn cut_next(&mut self, chunks: u64) -> Result<()> {
+    async fn read_next(&mut self) -> Result<()> {
         self.progress.check().await?;
-        let mut ranges = Vec::new();
-        for _ in 0..chunks {
-            let len = self.job.cutter.chunk.min(self.device.len() - self.offset);
-            ranges.push((self.offset, len));
-            self.offset += len;
-            self.held += self.job.cutter.memory(len);
-            self.ahead += len;
-        }
-        self.together = self.together.max(chunks);
-        self.uncut_chunks += ranges.len();
-        let (job, control, device) = (self.job, self.control, self.device);
+        let (job, control, device, offset) = (self.job, self.control, self.device, self.offset);
+        let len = job.cutter.chunk.min(device.len() - offset);
+        self.offset += len;
+        self.held += job.cutter.memory(len);
         self.reading.push_back(Box::pin(async move {
-            let read = async |(offset, len): &(u64, u64)| {
-                control.check_cancelled().await?;
-                job.read(device, *offset, *len).await
-            };
-            try_join_all(ranges.iter().map(read)).await
+            control.check_cancelled().await?;
+            job.read(device, offset, len).await
         }));
         Ok(())
     }
 
-    fn cut(&mut self, uncut: Vec<Uncut>) {
+    /// It pays to wait until there are several, unless there will be no others or the store waits for the next.
+    fn may_cut(&self, puts: &Puts<'_>) -> bool {
+        let is_last = self.offset == self.device.len() && self.reading.is_empty();
+        let is_all = self.reading.is_empty() && self.cutting.is_empty() && puts.0.is_empty();
+        let is_awaited = self.cutting.is_empty()
+            && self.ready.is_empty()
+            && self.window.admits()
+            && self.put_took > self.cut_took * SLOW_STORE;
+        !self.read.is_empty() && (self.read.len() >= self.may_cut_together() || is_last || is_all || is_awaited)
+    }
+
+    /// The first chunks are not to wait for others.
+    fn may_cut_together(&self) -> usize {
+        if self.window.is_one() || !self.job.cutter.hashes_side_by_side() {
+            return 1;
+        }
+        let most = (TOGETHER / self.job.cutter.chunk).clamp(1, TOGETHER_CHUNKS) as usize;
+        most.min(self.together * 2).max(1)
+    }
+
+    fn cut(&mut self) {
+        let together = self.read.len().min(self.may_cut_together());
+        let uncut: Vec<Uncut> = self.read.drain(..together).collect();
+        self.together = self.together.max(together);
         let lengths: Vec<u64> = uncut.iter().map(|uncut| uncut.data.len() as u64).collect();
         for (len, cut) in lengths.into_iter().zip(self.job.cutter.cut(uncut)) {
-            self.cutting.push_back(Box::pin(async move { (len, cut.await) }));
+            let begun = Instant::now();
+            self.cutting.push_back(Box::pin(async move { (len, cut.await, begun.elapsed()) }));
         }
     }
 
@@ -196,12 +206,9 @@ impl<'a, 's> Flight<'a, 's> {
         let before = self.uncounted.back().map_or(self.counted_to, |chunk| chunk.end);
         self.uncounted.push_back(Uncounted { end: before + len, left: chunk.objects.len() });
         self.stored.hashes.push(&chunk.sha256s);
-        self.uncut_chunks -= 1;
         self.held -= self.job.cutter.memory(len);
-        self.ahead -= len;
         for cut in chunk.objects {
             self.held += cut.held;
-            self.ahead += cut.held;
             let name = format::object_name(&self.job.prefix, self.stored.objects.len() as u64 + 1);
             self.stored.objects.push(cut.described(name.clone()));
             self.ready.push_back(Ready { chunk: number, name, cut });
@@ -212,7 +219,6 @@ impl<'a, 's> Flight<'a, 's> {
         while self.window.admits()
             && let Some(Ready { chunk, name, cut }) = self.ready.pop_front()
         {
-            self.ahead -= cut.held;
             let (job, begun) = (self.job, self.window.begin(cut.body.len() as u64, Instant::now()));
             // Its name first: a put that fails may have stored the object all the same.
             self.stored.names.push(name.clone());
@@ -225,7 +231,7 @@ impl<'a, 's> Flight<'a, 's> {
 
     fn answered(&mut self, answered: Answered) -> Result<()> {
         answered.result?;
-        self.window.answered(answered.begun, Instant::now());
+        self.put_took = self.window.answered(answered.begun, Instant::now());
         self.held -= answered.held;
         let uncounted = answered.chunk.checked_sub(self.counted).and_then(|at| self.uncounted.get_mut(at));
         if let Some(chunk) = uncounted {

@@ -85,7 +85,8 @@ impl Window {
         Begun { at: now, bytes, delivered: self.delivered }
     }
 
-    pub fn answered(&mut self, begun: Begun, now: Instant) {
+    /// Takes note of the answer, and tells how long it took to come.
+    pub fn answered(&mut self, begun: Begun, now: Instant) -> Duration {
         self.requests -= 1;
         self.bytes -= begun.bytes;
         self.delivered += begun.bytes;
@@ -104,6 +105,7 @@ impl Window {
             let rate = u128::from(in_that_time) * 1_000_000_000 / span.as_nanos();
             self.rate_is(u64::try_from(rate).unwrap_or(u64::MAX), now);
         }
+        took
     }
 
     fn rate_is(&mut self, rate: u64, now: Instant) {
