@@ -1,5 +1,6 @@
 //! The production environment: tokio TCP, the host's file system, clocks and randomness.
 
+mod buffers;
 mod cpu;
 mod fs;
 mod net;
@@ -7,6 +8,7 @@ mod rng;
 
 use std::sync::Arc;
 
+pub use buffers::Buffers;
 use jiff::Timestamp;
 
 use crate::{Clock, Env, Tasks};
@@ -15,7 +17,7 @@ use crate::{Clock, Env, Tasks};
 pub fn env() -> Env {
     Env {
         net: Arc::new(net::TcpNet),
-        fs: Arc::new(fs::HostFs),
+        fs: Arc::new(fs::HostFs::default()),
         clock: Arc::new(SystemClock),
         rng: Arc::new(rng::OsSeeded::default()),
         cpu: Arc::new(cpu::BlockingPool),

@@ -9,9 +9,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::Buffers;
 use crate::{File, Fs, Metadata};
 
-pub(super) struct HostFs;
+#[derive(Default)]
+pub(super) struct HostFs(Arc<Buffers>);
 
 /// Runs a blocking call on the pool.
 #[expect(clippy::disallowed_methods, reason = "the real file system is where blocking belongs")]
@@ -47,13 +49,13 @@ impl Fs for HostFs {
             file.set_permissions(Permissions::from_mode(mode)).map(|()| file)
         })
         .await?;
-        Ok(Box::new(HostFile(Arc::new(file))))
+        Ok(Box::new(HostFile { file: Arc::new(file), buffers: Arc::clone(&self.0) }))
     }
 
     async fn open(&self, path: &str) -> io::Result<Box<dyn File>> {
         let path = path.to_owned();
         let file = blocking(move || StdFile::open(path)).await?;
-        Ok(Box::new(HostFile(Arc::new(file))))
+        Ok(Box::new(HostFile { file: Arc::new(file), buffers: Arc::clone(&self.0) }))
     }
 
     async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -98,16 +100,18 @@ impl Fs for HostFs {
     }
 }
 
-struct HostFile(Arc<StdFile>);
+struct HostFile {
+    file: Arc<StdFile>,
+    buffers: Arc<Buffers>,
+}
 
 #[async_trait]
 impl File for HostFile {
     async fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
-        let file = Arc::clone(&self.0);
-        blocking(move || {
-            let mut data = vec![0; len];
+        let (file, buffers) = (Arc::clone(&self.file), Arc::clone(&self.buffers));
+        let read = move |data: &mut [u8]| {
             let mut filled = 0;
-            while filled < len {
+            while filled < data.len() {
                 match file.read_at(&mut data[filled..], offset + filled as u64) {
                     Ok(0) => break,
                     Ok(n) => filled += n,
@@ -115,24 +119,23 @@ impl File for HostFile {
                     Err(error) => return Err(error),
                 }
             }
-            data.truncate(filled);
-            Ok(data.into())
-        })
-        .await
+            Ok(filled)
+        };
+        blocking(move || buffers.read(len, read)).await
     }
 
     async fn write_at(&self, offset: u64, data: Bytes) -> io::Result<()> {
-        let file = Arc::clone(&self.0);
+        let file = Arc::clone(&self.file);
         blocking(move || file.write_all_at(&data, offset)).await
     }
 
     async fn sync_all(&self) -> io::Result<()> {
-        let file = Arc::clone(&self.0);
+        let file = Arc::clone(&self.file);
         blocking(move || file.sync_all()).await
     }
 
     async fn len(&self) -> io::Result<u64> {
-        let file = Arc::clone(&self.0);
+        let file = Arc::clone(&self.file);
         blocking(move || Ok(file.metadata()?.len())).await
     }
 }

@@ -10,10 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
 use clinker_drivers::{Device, Error, Kind};
+use clinker_env::real::Buffers;
 use indicatif::{ProgressBar, ProgressStyle};
 
 pub(super) struct Volume {
     file: Arc<File>,
+    buffers: Arc<Buffers>,
     pub len: u64,
     bar: ProgressBar,
 }
@@ -32,7 +34,7 @@ impl Volume {
         if len == 0 {
             bail!("{option}: {shown} is empty");
         }
-        Ok(Volume { file: Arc::new(file), len, bar: ProgressBar::hidden() })
+        Ok(Volume { file: Arc::new(file), buffers: Arc::default(), len, bar: ProgressBar::hidden() })
     }
 
     /// A new one, all zeros.
@@ -42,7 +44,7 @@ impl Volume {
             file.set_len(len).map(|()| file)
         };
         let file = made().with_context(|| format!("--directory: make {}", path.display()))?;
-        Ok(Volume { file: Arc::new(file), len, bar: ProgressBar::hidden() })
+        Ok(Volume { file: Arc::new(file), buffers: Arc::default(), len, bar: ProgressBar::hidden() })
     }
 
     /// With a bar on standard error, if that is a terminal, until the volume is let go of.
@@ -51,7 +53,7 @@ impl Volume {
         let style = ProgressStyle::with_template("{prefix:>17} {bar:40} {bytes}/{total_bytes} {elapsed}");
         bar.set_style(style.expect("the template is well formed"));
         bar.set_prefix(operation);
-        Volume { file: Arc::clone(&self.file), len: self.len, bar }
+        Volume { file: Arc::clone(&self.file), buffers: Arc::default(), len: self.len, bar }
     }
 
     fn has_reached(&self, end: u64) {
@@ -83,10 +85,8 @@ impl Device for Volume {
 
     async fn read_at(&self, offset: u64, len: usize) -> clinker_drivers::Result<Bytes> {
         let len = usize::try_from(self.len.saturating_sub(offset)).map_or(len, |left| left.min(len));
-        let read = move |file: &File| {
-            let mut data = vec![0; len];
-            file.read_exact_at(&mut data, offset).map(|()| data.into())
-        };
+        let buffers = Arc::clone(&self.buffers);
+        let read = move |file: &File| buffers.read(len, |data| file.read_exact_at(data, offset).map(|()| len));
         let data = self.blocking(read).await?;
         self.has_reached(offset + len as u64);
         Ok(data)
