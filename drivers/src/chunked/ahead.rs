@@ -63,7 +63,7 @@ impl<'a> Ahead<'a> {
     /// The next object, as its place in the plan, and its data; none after the last. To be written before the next is asked
     /// for.
     pub async fn next(&mut self) -> Result<Option<(usize, Bytes)>> {
-        self.held -= std::mem::take(&mut self.writing);
+        self.held = self.held.saturating_sub(std::mem::take(&mut self.writing));
         self.begin();
         while !self.fetched.contains_key(&self.taken)
             && let Some(fetched) = self.fetching.next().await
@@ -100,12 +100,12 @@ impl<'a> Ahead<'a> {
             && self.window.admits()
         {
             let (source, planned) = (self.source, &self.source.plan.objects[index]);
-            if self.held > 0 && self.held + planned.memory() > BUDGET {
+            if self.held > 0 && self.held.saturating_add(planned.memory()) > BUDGET {
                 return;
             }
             let (at, begun) = (self.begun, self.window.begin(planned.object.length, Instant::now()));
             self.begun += 1;
-            self.held += planned.memory();
+            self.held = self.held.saturating_add(planned.memory());
             self.fetching.push(Box::pin(async move { Fetched { at, begun, result: source.fetch(index).await } }));
         }
     }

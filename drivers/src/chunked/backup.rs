@@ -172,7 +172,7 @@ impl Job<'_> {
             self.put_metadata(stored).await?;
         }
         match self.in_pieces(device) {
-            Some(pieces) => Long::new(self, pieces, device, progress, stored).run(control).await?,
+            Some(pieces) => Long::new(self, pieces, device, control, progress, stored).run().await?,
             None => Flight::new(self, device, control, progress, stored).run(puts).await?,
         }
         stored.hashes.finish(self, &mut stored.names).await?;

@@ -4,6 +4,7 @@
 //! The objects are those that whole chunks would give: a run of changed blocks is one, however many pieces it has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use clinker_env::Work;
@@ -28,6 +29,7 @@ pub(super) struct Long<'a, 's> {
     job: &'a Job<'a>,
     pieces: &'a dyn Pieces,
     device: &'a dyn Device,
+    control: &'a dyn BackupControl,
     progress: &'s mut Progress,
     stored: &'s mut Stored,
     /// Objects that have names.
@@ -44,24 +46,25 @@ impl<'a, 's> Long<'a, 's> {
         job: &'a Job<'a>,
         pieces: &'a dyn Pieces,
         device: &'a dyn Device,
+        control: &'a dyn BackupControl,
         progress: &'s mut Progress,
         stored: &'s mut Stored,
     ) -> Long<'a, 's> {
-        Long { job, pieces, device, progress, stored, named: 0 }
+        Long { job, pieces, device, control, progress, stored, named: 0 }
     }
 
     /// Stores the whole volume.
-    pub async fn run(&mut self, control: &'a dyn BackupControl) -> Result<()> {
+    pub async fn run(&mut self) -> Result<()> {
         let mut open = None;
-        let done = self.store_in_pieces(control, &mut open).await;
+        let done = self.store_in_pieces(&mut open).await;
         if let Some(unfinished) = open {
             unfinished.upload.abandon().await;
         }
         done
     }
 
-    async fn store_in_pieces(&mut self, control: &'a dyn BackupControl, open: &mut Option<Unfinished>) -> Result<()> {
-        let (job, device) = (self.job, self.device);
+    async fn store_in_pieces(&mut self, open: &mut Option<Unfinished>) -> Result<()> {
+        let (job, device, control) = (self.job, self.device, self.control);
         let step = job.driver.settings.sizes.of_blocks(job.cutter.block);
         let hash = async move |(offset, len)| {
             control.check_cancelled().await?;
@@ -129,16 +132,30 @@ impl<'a, 's> Long<'a, 's> {
         let md5s = job.driver.env.compute(Work::Hash, 0, move || digests.md5s(&many)).await;
         runs.iter_mut().zip(md5s).for_each(|(run, md5)| run.md5 = md5);
         let named: Vec<(String, Run)> = runs.into_iter().map(|run| (self.name_next(), run)).collect();
+        // What is on its way when one fails is waited for: let go of, it might still be stored.
+        let failed = AtomicBool::new(false);
+        let has_failed = &failed;
         let put = async move |(name, run): (String, Run)| {
+            if has_failed.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
             let cut = job.cutter.pack(run).await;
             let object = cut.described(name.clone());
-            job.put(&name, cut.body, cut.body_md5).await.map(|()| object)
+            job.put(&name, cut.body, cut.body_md5).await.map(|()| Some(object))
         };
-        let mut puts = stream::iter(named).map(put).buffered(PUTS);
-        while let Some(object) = puts.try_next().await? {
-            self.stored.objects.push(object);
+        let at_once = usize::try_from(job.driver.settings.inflight_max).unwrap_or(PUTS).clamp(1, PUTS);
+        let mut puts = stream::iter(named).map(put).buffered(at_once);
+        let mut outcome = Ok(());
+        while let Some(put) = puts.next().await {
+            match put {
+                Ok(object) => self.stored.objects.extend(object),
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    outcome = outcome.and(Err(error));
+                }
+            }
         }
-        Ok(())
+        outcome
     }
 
     /// The next object's name, noted first: a put that fails may have stored the object all the same.
@@ -177,11 +194,13 @@ impl<'a, 's> Long<'a, 's> {
     }
 
     /// Stores what packing did not make smaller: only when all of it was packed is that known.
-    async fn store_raw(&self, name: &str, offset: u64, length: u64, md5: [u8; 16]) -> Result<()> {
+    async fn store_raw(&mut self, name: &str, offset: u64, length: u64, md5: [u8; 16]) -> Result<()> {
         let mut upload = self.pieces.begin(&self.job.container, name).await?;
         let written = async {
             let mut hasher = Md5::new();
             for (at, len) in ranges(length, length, self.job.driver.settings.sizes.of_blocks(1)) {
+                self.progress.check().await?;
+                self.control.check_cancelled().await?;
                 let data = self.job.read(self.device, offset + at, len).await?.data;
                 let bytes = data.clone();
                 let update = move || hasher.chain_update(&bytes);
@@ -263,8 +282,13 @@ impl Unfinished {
         self.upload.write(std::mem::take(&mut self.unwritten)).await?;
         let Some(packer) = self.packer.take() else { return Ok(()) };
         let rest = job.driver.env.compute(job.cutter.algorithm.work(), 0, move || packer.finish()).await;
+        let (rest, start) = rest;
         self.written += rest.len() as u64;
-        self.upload.write(rest).await
+        self.upload.write(rest).await?;
+        match start {
+            Some(start) => self.upload.write_over_start(start).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -23,6 +23,11 @@ impl Default for Sizes {
 }
 
 impl Sizes {
+    /// Whether blocks of that length are verified piece by piece: longer ones would fill the memory.
+    pub(super) fn verify(self, block: u64) -> bool {
+        block <= self.whole_max.max(self.piece)
+    }
+
     /// A piece of whole blocks.
     pub(super) fn of_blocks(self, block: u64) -> u64 {
         (self.piece / block).max(1).saturating_mul(block)
@@ -43,6 +48,9 @@ pub trait Pieces: Send + Sync {
 #[async_trait]
 pub trait Upload: Send + Sync {
     async fn write(&mut self, piece: Bytes) -> Result<()>;
+
+    /// Writes over its first bytes.
+    async fn write_over_start(&mut self, start: Bytes) -> Result<()>;
 
     /// Makes it an object; returns when it is durable.
     async fn finish(self: Box<Self>) -> Result<()>;

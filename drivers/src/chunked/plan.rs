@@ -1,6 +1,7 @@
 //! What a restore will do, read and checked completely before the first byte is written.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use clinker_env::Work;
 
@@ -15,7 +16,7 @@ use crate::{Backup, Error, Kind, RequestContext, Result};
 pub(super) struct Plan {
     pub objects: Vec<Planned>,
     /// The requested backup's; none if its sha256file is missing.
-    pub hashes: Option<HashList>,
+    pub hashes: Option<Arc<HashList>>,
     pub hash_list_name: String,
     /// What the requested backup keeps of its volume.
     pub volume_meta: Option<String>,
@@ -31,7 +32,7 @@ impl Planned {
     /// Bytes of memory that it takes at most: packed and unpacked it is there at the same time, though packed it is shorter.
     pub fn memory(&self) -> u64 {
         let length = self.object.length;
-        if self.algorithm == Algorithm::None { length } else { length + length / 2 }
+        if self.algorithm == Algorithm::None { length } else { length.saturating_add(length / 2) }
     }
 }
 
@@ -55,7 +56,7 @@ pub(super) async fn read(
     }
     let hashes = if has_hash_list {
         let body = driver.document(context, requested, container, &hash_list_name).await?;
-        Some(driver.hash_list(hash_list_name.clone(), body).await?)
+        Some(Arc::new(driver.hash_list(hash_list_name.clone(), body).await?))
     } else {
         None
     };

@@ -20,7 +20,11 @@ use crate::{Error, Kind, Result};
 
 pub(super) async fn restore(source: Source<'_>, pieces: &dyn Pieces, index: usize, writer: &Writer<'_>) -> Result<()> {
     let Source { verifier, .. } = source;
-    if verifier.needs_md5(index) && !is_sound(source, pieces, index).await? {
+    let sizes = source.driver.settings.sizes;
+    let has_long_blocks =
+        source.plan.hashes.as_ref().is_some_and(|hashes| hashes.block > sizes.whole_max.max(sizes.piece));
+    let needs_md5 = verifier.needs_md5(index) || has_long_blocks;
+    if needs_md5 && !is_sound(source, pieces, index).await? {
         return Err(verifier.bad_object(index));
     }
     let visible = verifier.visible(index);
@@ -30,9 +34,7 @@ pub(super) async fn restore(source: Source<'_>, pieces: &dyn Pieces, index: usiz
         let write = async {
             match verifier.first_bad(index, offset, &bytes).await {
                 None => writer.write_visible(&visible, offset, bytes).await,
-                Some(_) if !verifier.needs_md5(index) && !is_sound(source, pieces, index).await? => {
-                    Err(verifier.bad_object(index))
-                }
+                Some(_) if !needs_md5 && !is_sound(source, pieces, index).await? => Err(verifier.bad_object(index)),
                 Some(block) => Err(verifier.bad_list(block)),
             }
         };
@@ -73,8 +75,9 @@ impl<'a> Unpacked<'a> {
         let Planned { container, object, algorithm } = planned;
         let download = pieces.open(container, &object.name, limits::stored(object.length)).await?;
         let unpacker = Unpacker::new(*algorithm, object.length).map_err(|wrong| damaged(planned, wrong))?;
+        let sizes = source.driver.settings.sizes;
         let block = source.plan.hashes.as_ref().map_or(1, |hashes| hashes.block);
-        let step = source.driver.settings.sizes.of_blocks(block);
+        let step = sizes.of_blocks(if sizes.verify(block) { block } else { 1 });
         Ok(Unpacked { source, planned, download, unpacker, step, offset: object.offset })
     }
 
@@ -141,12 +144,13 @@ impl<'a> Unpacked<'a> {
         while unpacker.unpack(&mut more, 1).map_err(|wrong| damaged(self.planned, wrong))? {
             unpacker.push(self.download.read(self.stored_piece()).await?);
         }
+        let mut unpushed = 0;
         loop {
-            let rest = self.download.read(self.stored_piece()).await?;
-            if rest.is_empty() {
-                return unpacker.finish().map_err(|wrong| damaged(self.planned, wrong));
+            let rest = self.download.read(self.stored_piece()).await?.len() as u64;
+            unpushed += rest;
+            if rest == 0 {
+                return unpacker.finish(unpushed).map_err(|wrong| damaged(self.planned, wrong));
             }
-            unpacker.push(rest);
         }
     }
 }

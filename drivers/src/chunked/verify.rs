@@ -30,7 +30,7 @@ pub(super) struct Verifier<'a> {
 
 /// The hashes that the volume must have.
 struct List {
-    hashes: HashList,
+    hashes: Arc<HashList>,
     /// The bytes they cover; the last block may be short.
     volume_len: u64,
     decisions: Arc<dyn EngineDecisions>,

@@ -208,6 +208,10 @@ impl Unfinished {
         Ok(())
     }
 
+    pub async fn write_over_start(&mut self, start: Bytes) -> Result<()> {
+        self.file.write_at(0, start).await.map_err(|error| cannot_write(&self.name, error))
+    }
+
     /// Makes it durable and gives it its name.
     pub async fn finish(self) -> Result<()> {
         let named = async {

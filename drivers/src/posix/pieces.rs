@@ -29,6 +29,10 @@ impl Upload for Unfinished {
         Unfinished::write(self, piece).await
     }
 
+    async fn write_over_start(&mut self, start: Bytes) -> Result<()> {
+        Unfinished::write_over_start(self, start).await
+    }
+
     async fn finish(self: Box<Self>) -> Result<()> {
         Unfinished::finish(*self).await
     }

@@ -35,10 +35,10 @@ impl Buffers {
         Ok(Bytes::from_owner(buffer))
     }
 
-    /// The shortest free buffer that is long enough, or a new one.
+    /// The shortest free buffer that is long enough, but not much longer, or a new one.
     fn take(&self, len: usize) -> Vec<u8> {
         let mut free = self.free.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let fitting = free.iter().enumerate().filter(|(_, buffer)| buffer.len() >= len);
+        let fitting = free.iter().enumerate().filter(|(_, buffer)| (len..=2 * len).contains(&buffer.len()));
         match fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(at, _)| at) {
             Some(at) => free.swap_remove(at),
             None => vec![0; len],

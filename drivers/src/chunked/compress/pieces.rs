@@ -14,7 +14,7 @@ pub struct Packer(Encoder);
 enum Encoder {
     Zlib { encoder: Box<zlib::Encoder>, packed: Vec<u8> },
     Bzip2(bzip2::write::BzEncoder<Vec<u8>>),
-    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+    Zstd { encoder: zstd::stream::write::Encoder<'static, Vec<u8>>, header: Header },
 }
 
 const IN_MEMORY: &str = "compressing from memory to memory cannot fail";
@@ -35,7 +35,7 @@ impl Packer {
             }
             Algorithm::Zstd => {
                 let encoder = zstd::stream::write::Encoder::new(Vec::new(), super::ZSTD_LEVEL).expect(IN_MEMORY);
-                Some(Packer(Encoder::Zstd(encoder)))
+                Some(Packer(Encoder::Zstd { encoder, header: Header::default() }))
             }
         }
     }
@@ -51,25 +51,78 @@ impl Packer {
                 encoder.write_all(data).expect(IN_MEMORY);
                 encoder.get_mut()
             }
-            Encoder::Zstd(encoder) => {
+            Encoder::Zstd { encoder, header } => {
                 encoder.write_all(data).expect(IN_MEMORY);
-                encoder.get_mut()
+                header.length += data.len() as u64;
+                let packed = std::mem::take(encoder.get_mut());
+                return header.lengthen(packed).into();
             }
         };
         std::mem::take(packed).into()
     }
 
-    /// What ends the packed object.
-    pub fn finish(self) -> Bytes {
+    /// What ends the packed object, and what its first bytes must be then, if they must be others.
+    pub fn finish(self) -> (Bytes, Option<Bytes>) {
         let packed = match self.0 {
             Encoder::Zlib { encoder, mut packed } => {
                 encoder.finish(&mut packed);
                 packed
             }
             Encoder::Bzip2(encoder) => encoder.finish().expect(IN_MEMORY),
-            Encoder::Zstd(encoder) => encoder.finish().expect(IN_MEMORY),
+            Encoder::Zstd { encoder, mut header } => {
+                let packed = encoder.finish().expect(IN_MEMORY);
+                let rest = header.lengthen(packed);
+                return (rest.into(), header.finished());
+            }
         };
-        packed.into()
+        (packed.into(), None)
+    }
+}
+
+/// The header of a zstd frame (RFC 8878, 3.1.1.1) that names the length of its data, which is known only at the end. Readers
+/// like python-zstd, the original's, take no other.
+#[derive(Default)]
+struct Header {
+    /// Output of the encoder that is not yet a whole header.
+    begun: Vec<u8>,
+    /// Its window descriptor, once the header is out.
+    window: Option<u8>,
+    length: u64,
+}
+
+impl Header {
+    /// Magic number, descriptor, window: what the encoder writes when it does not know the length.
+    const SHORT: usize = 6;
+    /// No checksum, no dictionary, a window, eight bytes of length.
+    const DESCRIPTOR: u8 = 0xc0;
+
+    /// The encoder's output, with a header that has room for the length.
+    fn lengthen(&mut self, packed: Vec<u8>) -> Vec<u8> {
+        if self.window.is_some() {
+            return packed;
+        }
+        self.begun.extend(packed);
+        if self.begun.len() < Header::SHORT {
+            return Vec::new();
+        }
+        if self.length == 0 {
+            // Nothing is what the encoder knows the length of.
+            return std::mem::take(&mut self.begun);
+        }
+        self.window = Some(self.begun[5]);
+        let mut header = self.bytes(self.begun[5]);
+        header.extend_from_slice(&self.begun[Header::SHORT..]);
+        self.begun = Vec::new();
+        header
+    }
+
+    fn finished(&self) -> Option<Bytes> {
+        self.window.map(|window| self.bytes(window).into())
+    }
+
+    fn bytes(&self, window: u8) -> Vec<u8> {
+        let magic = zstd::zstd_safe::MAGICNUMBER.to_le_bytes();
+        [&magic[..], &[Header::DESCRIPTOR, window], &self.length.to_le_bytes()].concat()
     }
 }
 
@@ -103,7 +156,7 @@ impl Unpacker {
     pub fn unpack(&mut self, data: &mut Vec<u8>, len: usize) -> Result<bool, Wrong> {
         let space = (len - data.len()) as u64;
         let before = data.len();
-        let limit = space.min(self.length + 1 - self.held);
+        let limit = space.min(self.length.saturating_add(1) - self.held);
         let outcome = self.decoder.by_ref().take(limit).read_to_end(data);
         self.held += (data.len() - before) as u64;
         match outcome {
@@ -113,11 +166,11 @@ impl Unpacker {
         }
     }
 
-    /// Checks the end, after `unpack` gave less than it was asked for and needed no more.
-    pub fn finish(self) -> Result<(), Wrong> {
+    /// Checks the end, after `unpack` gave less than it was asked for and needed no more. So many bytes were not pushed.
+    pub fn finish(self, unpushed: u64) -> Result<(), Wrong> {
         self.algorithm.check_length(self.held, self.length)?;
-        let rest = self.decoder.rest().pieces.iter().map(|piece| piece.len() as u64).sum();
-        self.algorithm.check_rest(rest)
+        let rest: u64 = self.decoder.rest().pieces.iter().map(|piece| piece.len() as u64).sum();
+        self.algorithm.check_rest(rest + unpushed)
     }
 }
 
@@ -169,7 +222,11 @@ mod tests {
     fn packed_in_pieces(algorithm: Algorithm, data: &[u8], piece: usize) -> Bytes {
         let mut packer = Packer::new(algorithm).expect("it packs");
         let mut packed: Vec<u8> = data.chunks(piece).flat_map(|piece| packer.write(piece)).collect();
-        packed.extend(packer.finish());
+        let (rest, head) = packer.finish();
+        packed.extend(rest);
+        if let Some(head) = head {
+            packed[..head.len()].copy_from_slice(&head);
+        }
         packed.into()
     }
 
@@ -190,10 +247,8 @@ mod tests {
             }
             data.extend_from_slice(&part);
             if part.len() < step {
-                for piece in coming.filter(|piece| !piece.is_empty()) {
-                    unpacker.push(piece);
-                }
-                return unpacker.finish().map(|()| data);
+                let rest = coming.map(|piece| piece.len() as u64).sum();
+                return unpacker.finish(rest).map(|()| data);
             }
         }
     }
@@ -210,6 +265,15 @@ mod tests {
             assert_eq!(data.as_deref(), Ok(&text()[..]), "{algorithm}");
         }
         assert!(Packer::new(Algorithm::None).is_none());
+    }
+
+    #[test]
+    fn a_zstd_frame_names_its_length() {
+        for data in [&text()[..], b"x", &vec![0; 1 << 20]] {
+            let packed = packed_in_pieces(Algorithm::Zstd, data, 1000);
+            let length = zstd::zstd_safe::get_frame_content_size(&packed).expect("it is a frame");
+            assert_eq!(length, Some(data.len() as u64));
+        }
     }
 
     #[test]
