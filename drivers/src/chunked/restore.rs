@@ -36,6 +36,12 @@ pub(super) async fn restore(
         |index: &usize| pieces.is_some() && plan.objects[*index].object.length > driver.settings.sizes.whole_max;
     let (long, wanted) = (0..plan.objects.len()).filter(is_wanted).partition::<Vec<usize>, _>(is_long);
     let source = Source { driver, context, control, plan: &plan, verifier: &verifier };
+    // Nothing is written twice, so that the order does not matter. An object that claims more than it holds is long.
+    if let Some(pieces) = pieces {
+        for index in long {
+            restore_long::restore(source, pieces, index, &writer).await?;
+        }
+    }
     let mut ahead = Ahead::new(source, wanted);
     while let Some((index, data)) = ahead.next().await? {
         let offset = plan.objects[index].object.offset;
@@ -44,12 +50,6 @@ pub(super) async fn restore(
             writer.flush().await
         };
         ahead.meanwhile(write).await?;
-    }
-    // Nothing is written twice, so that the order does not matter.
-    if let Some(pieces) = pieces {
-        for index in long {
-            restore_long::restore(source, pieces, index, &writer).await?;
-        }
     }
     verifier.read_back(device).await?;
     device.flush().await
