@@ -286,6 +286,29 @@ fn damage_is_found_before_it_is_written() {
     });
 }
 
+/// Found by B-INT-007: the objects after it had been written before it was looked at.
+#[test]
+fn an_object_that_only_claims_to_be_long_is_refused_before_anything_is_written() {
+    run(async {
+        let repository = tempfile::tempdir().unwrap();
+        let states = states(3 * CHUNK as usize, &[]);
+        let by = Sizes { whole_max: 2 * CHUNK, piece: 1024 };
+        let chain = store_chain(&driver(&repository, "none", by), &states).await;
+        let mut objects = objects(&repository, &chain[0]);
+        objects[0].length = 1 << 40;
+        let name = format::metadata_name(chain[0].service_metadata.as_deref().unwrap());
+        let path = repository.path().join("backups").join(&name);
+        std::fs::write(path, format::encode_metadata(&row("backup-0"), &objects)).unwrap();
+        let device = MemoryDevice::new(vec![0xee; states[0].len()]);
+        let control = Arc::new(RestoreRecorder::default());
+        let driver = driver(&repository, "none", by);
+        let error = driver.restore(&context(), &chain, &device, false, control).await.expect_err("it is shorter");
+        let expected = format!("object {} holds {CHUNK} bytes, its metadata name {}", objects[0].name, 1u64 << 40);
+        assert_eq!(error.to_string(), format!("integrity: restore: {expected}"));
+        assert_eq!(*device.writes.lock().unwrap(), []);
+    });
+}
+
 #[test]
 fn a_bad_list_is_told_from_a_bad_object() {
     run(async {

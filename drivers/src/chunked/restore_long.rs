@@ -21,8 +21,7 @@ use crate::{Error, Kind, Result};
 pub(super) async fn restore(source: Source<'_>, pieces: &dyn Pieces, index: usize, writer: &Writer<'_>) -> Result<()> {
     let Source { verifier, .. } = source;
     let sizes = source.driver.settings.sizes;
-    let has_long_blocks =
-        source.plan.hashes.as_ref().is_some_and(|hashes| hashes.block > sizes.whole_max.max(sizes.piece));
+    let has_long_blocks = source.plan.hashes.as_ref().is_some_and(|hashes| !sizes.verify(hashes.block));
     let needs_md5 = verifier.needs_md5(index) || has_long_blocks;
     if needs_md5 && !is_sound(source, pieces, index).await? {
         return Err(verifier.bad_object(index));
